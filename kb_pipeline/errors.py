@@ -1,0 +1,161 @@
+"""Every error the pipeline raises, and what each one means for the document or the run.
+
+    KbError
+    ├── PermanentError            the document is quarantined; trying again with the same bytes cannot help
+    │   ├── UnsupportedFormat     no parser for this media type
+    │   ├── EncryptedDocument     needs a password
+    │   ├── CorruptDocument       the parser cannot read it
+    │   ├── NoText                it opens, and there is no text in it
+    │   ├── DocumentTooLarge      over the size limit of the settings
+    │   ├── TimeLimitExceeded     a worker was ended at its time limit
+    │   ├── MemoryLimitExceeded   a worker reached its memory limit
+    │   ├── WorkerCrashed         a worker died while it had this document
+    │   ├── MaskingIncomplete     masked text still holds detectable personal data
+    │   ├── TextRejected          the model refuses a text, or returns no usable vector for it
+    │   └── UnexpectedError       anything else: a defect of ours, named by its exception type
+    ├── TransientError            the document waits; the next sync tries again
+    │   ├── ObjectChanged         the bytes are not those of the version that was asked for
+    │   ├── ArtifactDamaged       an artifact is gone or is not what the ledger says; it is made again
+    │   ├── LeaseLost             another run took over this source system
+    │   └── ServiceUnavailable    a service does not answer; the run stops early, with one error
+    │       ├── DatabaseUnavailable
+    │       ├── ObjectStoreUnavailable
+    │       ├── EmbeddingUnavailable
+    │       └── DiskFull
+    ├── SettingsError             kb.yaml or the environment is wrong; names the setting and the remedy
+    │   └── MissingExtra          an optional package or model is not installed
+    ├── SourceBusy                another run holds the source system's lease
+    └── NotFound                  a name given by the caller does not exist
+
+The class name of a PermanentError is what `kb quarantine list` shows: the list above is closed.
+Messages are written here, by us: the text of a document never enters one.
+"""
+
+from __future__ import annotations
+
+
+class KbError(Exception):
+    """Base of all. `remedy` says what to do about it; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message, remedy)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class PermanentError(KbError):
+    """The document is quarantined; trying again with the same bytes cannot help."""
+
+
+class UnsupportedFormat(PermanentError):
+    """No parser for this media type."""
+
+
+class EncryptedDocument(PermanentError):
+    """Needs a password."""
+
+
+class CorruptDocument(PermanentError):
+    """The parser cannot read it."""
+
+
+class NoText(PermanentError):
+    """It opens, and there is no text in it."""
+
+
+class DocumentTooLarge(PermanentError):
+    """Over the size limit of the settings."""
+
+
+class TimeLimitExceeded(PermanentError):
+    """A worker was ended at its time limit."""
+
+
+class MemoryLimitExceeded(PermanentError):
+    """A worker reached its memory limit."""
+
+
+class WorkerCrashed(PermanentError):
+    """A worker died while it had this document."""
+
+
+class MaskingIncomplete(PermanentError):
+    """Masked text still holds detectable personal data."""
+
+
+class TextRejected(PermanentError):
+    """The model refuses a text, or returns no usable vector for it."""
+
+
+class UnexpectedError(PermanentError):
+    """Anything else: a defect of ours, named by its exception type."""
+
+
+class TransientError(KbError):
+    """The document waits; the next sync tries again."""
+
+    exit_code = 4
+
+
+class ObjectChanged(TransientError):
+    """The bytes are not those of the version that was asked for."""
+
+
+class ArtifactDamaged(TransientError):
+    """An artifact is gone or is not what the ledger says; it is made again."""
+
+
+class LeaseLost(TransientError):
+    """Another run took over this source system."""
+
+    exit_code = 5
+
+
+class ServiceUnavailable(TransientError):
+    """A service does not answer; the run stops early, with one error."""
+
+
+class DatabaseUnavailable(ServiceUnavailable):
+    """│       ├── ObjectStoreUnavailable."""
+
+
+class ObjectStoreUnavailable(ServiceUnavailable):
+    """The bucket or folder cannot be reached or written."""
+
+
+class EmbeddingUnavailable(ServiceUnavailable):
+    """│       └── DiskFull."""
+
+
+class DiskFull(ServiceUnavailable):
+    """No space left where the pipeline writes."""
+
+
+class SettingsError(KbError):
+    """Kb.yaml or the environment is wrong; names the setting and the remedy."""
+
+    exit_code = 3
+
+
+class MissingExtra(SettingsError):
+    """An optional package or model is not installed."""
+
+
+class SourceBusy(KbError):
+    """Another run holds the source system's lease."""
+
+    exit_code = 5
+
+
+class NotFound(KbError):
+    """A name given by the caller does not exist."""
+
+    exit_code = 3
+
+
+QUARANTINE_CLASSES: tuple[str, ...] = tuple(sorted(cls.__name__ for cls in PermanentError.__subclasses__()))

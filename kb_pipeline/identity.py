@@ -1,0 +1,81 @@
+"""The only place that hashes: ids, fingerprints, content hashes.
+
+All hashes are SHA-256 in lower-case hex. Ids are cut to 32 digits (128 bits: no collision is to be expected
+below 2**60 rows); content hashes are kept whole. Parts are joined with a NUL byte, which can occur in none of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+ID_DIGITS = 32
+
+
+def sha256_hex(data: bytes) -> str:
+    """SHA-256 of `data`, 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def hash_stream(pieces: Iterable[bytes]) -> tuple[str, int]:
+    """SHA-256 and total length in bytes of a stream, holding one piece at a time."""
+    digest, size = hashlib.sha256(), 0
+    for piece in pieces:
+        digest.update(piece)
+        size += len(piece)
+    return digest.hexdigest(), size
+
+
+def canonical_json(value: Any) -> bytes:
+    """One byte string for one value: keys sorted, no white space, UTF-8."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+
+
+def _digest(*parts: str) -> str:
+    return sha256_hex("\0".join(parts).encode("utf-8", "surrogatepass"))
+
+
+def document_id(source_system: str, key: str) -> str:
+    """A document is one key in one source system; its id survives every edit."""
+    return _digest("document", source_system, key)[:ID_DIGITS]
+
+
+def parse_input_hash(content_hash: str, media_type: str) -> str:
+    """What parse's output depends on besides settings. The same expression stands in store/pending.py, in SQL."""
+    return f"{content_hash}:{media_type}"
+
+
+def stage_key(stage: str, version: int, settings: Mapping[str, Any]) -> str:
+    """What a stage's work depends on besides its input: name, version and every setting that shapes its output."""
+    return _digest("stage", stage, str(version), canonical_json(settings).decode())[:ID_DIGITS]
+
+
+def fingerprint(key_of_stage: str, input_hash: str) -> str:
+    """Names an artifact: this input through this stage. Chained on the content of the input, not on its name."""
+    return _digest("fingerprint", key_of_stage, input_hash)
+
+
+def content_hash_of_rows(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Hash of an artifact's logical content: independent of how Arrow lays it out or compresses it."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(canonical_json(row))
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def text_hash(text: str) -> str:
+    """Names a text as sent to the model; equal texts share one vector a model."""
+    return _digest("text", text)[:ID_DIGITS]
+
+
+def chunk_id(of_document: str, of_text: str, occurrence: int) -> str:
+    """`occurrence` counts equal texts in one document from 0, so an insertion above changes no other id."""
+    return _digest("chunk", of_document, of_text, str(occurrence))[:ID_DIGITS]
+
+
+def model_key(model: str, revision: str) -> str:
+    """Vectors with equal keys live in one space and may be reused for one another."""
+    return f"{model}@{revision}" if revision else model
