@@ -1,0 +1,74 @@
+"""What an Office file is before anything opens it: encrypted, broken, a bomb, or a legacy file under a modern name."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import olefile  # type: ignore[import-untyped]
+
+from kb_pipeline.errors import CorruptDocument, DocumentTooLarge, EncryptedDocument, UnsupportedFormat
+
+# A parsed XML tree takes some ten times its text; images and other parts are held as they are.
+MAX_XML_BYTES = 200 * 1024**2
+MAX_UNPACKED_BYTES = 1024**3
+# Office XML deflates about ten to one, spreadsheets of equal cells up to fifty to one.
+MAX_RATIO = 200
+RATIO_MATTERS_FROM = 20 * 1024**2
+
+_OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_REMEDY_TOO_LARGE = "Split the document, or remove what is repeated in it."
+
+
+def check_ooxml(data: bytes, main_part: str) -> None:
+    """Raise if `data` is no OOXML package that holds `main_part` (a folder name) and unpacks to a sane size.
+
+    The declared sizes are enough: Python's zipfile reads no further than them.
+    """
+    if data.startswith(_OLE_MAGIC):
+        check_ole(data)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as package:
+            entries = package.infolist()
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
+        raise CorruptDocument(
+            f"The Office file is no complete zip archive ({type(error).__name__}).", "Fetch or save the file again."
+        ) from None
+    if any(entry.flag_bits & 0x1 for entry in entries):
+        raise EncryptedDocument("The Office file has encrypted parts.", "Save it without a password.")
+    if not any(entry.filename.startswith(main_part) for entry in entries):
+        raise CorruptDocument(f"The Office file has no {main_part} part.", "Open and save it again in Office.")
+    _check_sizes(entries)
+
+
+def _check_sizes(entries: list[zipfile.ZipInfo]) -> None:
+    unpacked = sum(entry.file_size for entry in entries)
+    packed = sum(entry.compress_size for entry in entries) or 1
+    xml = sum(entry.file_size for entry in entries if entry.filename.endswith((".xml", ".rels", ".vml")))
+    for what, size, limit in (("XML", xml, MAX_XML_BYTES), ("data", unpacked, MAX_UNPACKED_BYTES)):
+        if size > limit:
+            raise DocumentTooLarge(
+                f"The Office file unpacks to {size // 1024**2} MiB of {what}; the limit is {limit // 1024**2} MiB.",
+                _REMEDY_TOO_LARGE,
+            )
+    if unpacked > RATIO_MATTERS_FROM and unpacked > MAX_RATIO * packed:
+        raise DocumentTooLarge(
+            f"The Office file unpacks to {unpacked // packed} times its size; the limit is {MAX_RATIO} times.",
+            _REMEDY_TOO_LARGE,
+        )
+
+
+def check_ole(data: bytes) -> None:
+    """Raise what an OLE2 file is here: EncryptedDocument for a protected modern file, else UnsupportedFormat."""
+    try:
+        with olefile.OleFileIO(io.BytesIO(data)) as container:
+            encrypted = container.exists("EncryptedPackage") or container.exists("EncryptionInfo")
+    except (OSError, ValueError, IndexError) as error:
+        raise CorruptDocument(
+            f"The OLE2 file cannot be read ({type(error).__name__}).", "Fetch or save the file again."
+        ) from None
+    if encrypted:
+        raise EncryptedDocument("The Office file is protected by a password.", "Save it without a password.")
+    raise UnsupportedFormat(
+        "unsupported format: legacy Office (OLE2), see docs/formats.md", "Save it as docx, xlsx or pptx."
+    )

@@ -1,0 +1,60 @@
+"""From the elements of unstructured to ours, and what every parser's output goes through at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from lxml import html  # type: ignore[import-untyped]
+
+from kb_pipeline.contracts import Element, ElementKind
+from kb_pipeline.parsing.cleaning import block, clean, fold, language, table
+
+MAX_LEVEL = 9
+_DROPPED = {"Header", "Footer", "PageNumber", "PageBreak"}
+_KINDS: dict[str, ElementKind] = {
+    "Title": "title",
+    "ListItem": "list_item",
+    "Table": "table",
+    "CodeSnippet": "code",
+    "Image": "image_text",
+}
+
+
+def convert(partitioned: Iterable[Any]) -> list[Element]:
+    """Elements of unstructured as ours: headers, footers and breaks dropped, tables as rows, title levels from 1."""
+    elements = []
+    for item in partitioned:
+        if item.category in _DROPPED:
+            continue
+        kind = _KINDS.get(item.category, "paragraph")
+        markup = item.metadata.text_as_html if kind == "table" else None
+        text = table(html_rows(markup)) if markup else item.text
+        level = (item.metadata.category_depth or 0) + 1 if kind == "title" else None
+        elements.append(Element(text=text, kind=kind, level=level, page=item.metadata.page_number))
+    return elements
+
+
+def finish(elements: Iterable[Element]) -> list[Element]:
+    """Text cleaned as its kind wants, the language set, levels within 1 to MAX_LEVEL; what is empty goes."""
+    done = []
+    for element in elements:
+        if element.kind == "code":
+            text = block(element.text)
+        elif element.kind == "table":
+            text = clean(element.text).strip("\n")
+        else:
+            text = fold(element.text)
+        if not text.strip():
+            continue
+        level = min(element.level or 1, MAX_LEVEL) if element.kind == "title" else None
+        done.append(replace(element, text=text, level=level, language=language(text)))
+    return done
+
+
+def html_rows(markup: str) -> list[list[str]]:
+    """Rows of cells of one HTML table; the text of a table inside a cell belongs to that cell."""
+    root = html.fragment_fromstring(markup, create_parent="div")
+    rows = root.xpath(".//tr[not(ancestor::td) and not(ancestor::th)]")
+    return [[" ".join(cell.itertext()) for cell in row.xpath("./td | ./th")] for row in rows]

@@ -1,0 +1,22 @@
+"""Word and PowerPoint files, through unstructured, after a look at the container."""
+
+from __future__ import annotations
+
+import io
+
+from kb_pipeline.contracts import Element
+from kb_pipeline.parsing.bootstrap import partitioner
+from kb_pipeline.parsing.container import check_ooxml
+from kb_pipeline.parsing.elements import convert
+
+
+def parse_docx(data: bytes) -> list[Element]:
+    """Titles by paragraph style: Title and Heading 1 are level 1. Pages only where Word recorded its page breaks."""
+    check_ooxml(data, main_part="word/")
+    return convert(partitioner("docx")(file=io.BytesIO(data), languages=[""]))
+
+
+def parse_pptx(data: bytes) -> list[Element]:
+    """The title placeholder of a slide is level 1; the page is the number of the slide."""
+    check_ooxml(data, main_part="ppt/")
+    return convert(partitioner("pptx")(file=io.BytesIO(data), languages=[""]))
