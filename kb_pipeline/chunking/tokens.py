@@ -1,0 +1,96 @@
+"""How many tokens a text costs, without a tokenizer.
+
+One rule for every character, so that a million characters are one pass over an array and so that joining two texts
+never costs more than the two did apart. Costs are quarters of a token:
+
+    an ideograph, kana, CJK or fullwidth punctuation     4
+    a digit (Qwen has one token a digit)                 4
+    a punctuation mark, a tab, a line break              4
+    an ASCII letter: the first of a word                 4
+        the second to fourth                             0, a capital 1
+        the fifth and later                              1, a capital 2
+    an accented Latin, Greek or Cyrillic letter          4
+    anything else in the basic plane                     8
+    beyond it (emoji, rare ideographs; bytes in Qwen)   16
+    a space                                              0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+QUARTERS = 4
+_FREE_LETTERS = 4
+_BATCH_CHARACTERS = 1 << 20
+_BEYOND = 16
+
+
+def _flat_costs() -> NDArray[np.uint8]:
+    costs = np.full(0x10000, 8, dtype=np.uint8)
+    costs[:0x80] = 4
+    costs[0x80:0x250] = 4
+    costs[0x370:0x530] = 4
+    costs[0x2000:0x2070] = 4
+    costs[0x3000:0xA000] = 4
+    costs[0xF900:0xFB00] = 4
+    costs[0xFF00:0x10000] = 4
+    costs[0x20] = 0
+    costs[ord("A") : ord("Z") + 1] = 0
+    costs[ord("a") : ord("z") + 1] = 0
+    return costs
+
+
+_FLAT = _flat_costs()
+
+
+def quarter_costs(text: str) -> NDArray[np.int64]:
+    """The cost of each character of `text`, in quarters of a token; shape (len(text),)."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    costs = np.where(codes < 0x10000, _FLAT[codes & 0xFFFF], _BEYOND).astype(np.int64)
+    letter = ((codes | 0x20) - ord("a") < 26) & (codes < 0x80)
+    if not letter.any():
+        return costs
+    start = letter.copy()
+    start[1:] &= ~letter[:-1]
+    where = np.arange(len(codes))
+    place = where - np.maximum.accumulate(np.where(start, where, 0))
+    capital = letter & (codes < ord("a")) & ~start
+    costs += np.where(start, QUARTERS, 0) + (letter & (place >= _FREE_LETTERS)) + capital
+    return costs
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens that `text` costs a model, estimated high; special tokens at its ends are not counted.
+
+    Calibrated on 3,792 windows of 100 to 600 characters (Chinese, English and mixed prose, Markdown, HTML, CSV, JSON,
+    form letters, 400 languages) against MiniLM's WordPiece and Qwen's byte-pair vocabulary:
+    see `kb_pipeline_tests/chunking/test_estimate.py` for what is held to.
+    """
+    return -(-int(quarter_costs(text).sum()) // QUARTERS) if text else 0
+
+
+def estimate_each(texts: Sequence[str]) -> list[int]:
+    """`estimate_tokens` of every text, measured together: many short texts cost one pass, not one call each."""
+    totals: list[int] = []
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text) + 1
+        if size >= _BATCH_CHARACTERS:
+            totals += _measure(batch)
+            batch, size = [], 0
+    return totals + _measure(batch) if batch else totals
+
+
+def _measure(texts: Sequence[str]) -> list[int]:
+    # A line break after every text ends its last word and leaves no text empty, which reduceat could not add up.
+    costs = quarter_costs("\n".join(texts) + "\n")
+    lengths = np.fromiter((len(text) + 1 for text in texts), dtype=np.int64, count=len(texts))
+    starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+    sums = np.add.reduceat(costs, starts) - QUARTERS
+    rounded: list[int] = (-(-sums // QUARTERS)).tolist()
+    return rounded
