@@ -1,0 +1,13 @@
+"""Mask: personal data and amounts in chunks are replaced by the names of what they were, and the result is checked.
+
+Importing this package is cheap; the analyzer is loaded by the first call, or by `warm_up`.
+"""
+
+from __future__ import annotations
+
+from kb_pipeline.masking.masker import find_personal_data, mask_chunks, mask_text, warm_up
+
+# Part of the stage's fingerprint: raise it whenever the same chunks would be masked otherwise.
+MASK_VERSION = 1
+
+__all__ = ["MASK_VERSION", "find_personal_data", "mask_chunks", "mask_text", "warm_up"]

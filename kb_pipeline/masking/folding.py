@@ -1,0 +1,62 @@
+"""One spelling for what looks alike, so that patterns can be written in ASCII.
+
+Fullwidth letters, digits and signs, the decimal digits of every script, odd spaces and hyphens become their ASCII
+twins; characters without width are left out. Offsets lead back to the text as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+_INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_SIGNS = {
+    **dict.fromkeys((*map(chr, range(0x2000, 0x200B)), "\u00a0", "\u1680", "\u202f", "\u205f", "\u3000"), " "),
+    **dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d", "-"),
+    **dict.fromkeys("\uff20\ufe6b", "@"),
+    **dict.fromkeys("\uff0e\u2024\ufe52", "."),
+    "\uff0b": "+",
+    "\uff3f": "_",
+    "\uff04": "$",
+    "\ufe69": "$",
+    "\uffe5": "¥",
+    "\uffe1": "£",
+}
+_LETTERS = {chr(0xFF00 + code - 0x20): chr(code) for code in range(0x21, 0x7F) if chr(code).isalnum()}
+_NOT_ASCII_DIGIT = re.compile(r"[^\W\D0-9]")
+_FOLDABLE = re.compile("[" + re.escape("".join((*_SIGNS, *_LETTERS))) + "]")
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """`text` to search in; `origin[i]` is where its i-th character stands in the original (None: at i)."""
+
+    text: str
+    origin: tuple[int, ...] | None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Offsets into the original of text[start:end], whatever has no width inside it included."""
+        if self.origin is None:
+            return start, end
+        return self.origin[start], self.origin[end - 1] + 1
+
+
+def fold(text: str) -> Folded:
+    """`text` in one spelling. Text that is ASCII already is returned as it is."""
+    if text.isascii():
+        return Folded(text, None)
+    origin: tuple[int, ...] | None = None
+    if _INVISIBLE.search(text):
+        origin = tuple(place for place, character in enumerate(text) if not _INVISIBLE.match(character))
+        text = _INVISIBLE.sub("", text)
+    if _FOLDABLE.search(text):
+        text = text.translate(_table())
+    if _NOT_ASCII_DIGIT.search(text):
+        text = _NOT_ASCII_DIGIT.sub(lambda match: str(int(match.group())), text)
+    return Folded(text, origin)
+
+
+@cache
+def _table() -> dict[int, str]:
+    return str.maketrans({**_SIGNS, **_LETTERS})

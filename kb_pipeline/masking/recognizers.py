@@ -1,0 +1,63 @@
+"""The detectors as Presidio recognizers, and one analyzer over them. Importing this module loads Presidio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry, RecognizerResult
+from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
+from presidio_analyzer.nlp_engine import NoOpNlpEngine
+
+from kb_pipeline.masking.detectors import DETECTORS, Span
+
+# Presidio wants a language for every text; these recognizers read all of them, under one name.
+LANGUAGE = "und"
+
+
+class DetectorRecognizer(EntityRecognizer):  # type: ignore[misc]  # presidio_analyzer has no types
+    """One of our detectors. A detector has checked what it returns, so every result scores 1."""
+
+    def __init__(self, entity: str, detect: Callable[[str], list[Span]]) -> None:
+        self.entity = entity
+        self.detect = detect
+        super().__init__(supported_entities=[entity], name=f"{entity} detector", supported_language=LANGUAGE)
+
+    def load(self) -> None:
+        """Nothing to load: patterns are compiled with their module."""
+
+    def analyze(self, text: str, entities: Sequence[str], nlp_artifacts: Any = None) -> list[RecognizerResult]:
+        """Spans of `text`, which is folded already."""
+        return [RecognizerResult(self.entity, start, end, 1.0) for start, end in self.detect(text)]
+
+
+class _NoContext(ContextAwareEnhancer):  # type: ignore[misc]  # presidio_analyzer has no types
+    """Scores are final: without an NLP engine there are no lemmas to raise them by."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 0.0, 0, 0)
+
+    def enhance_using_context(self, text: str, raw_results: list[RecognizerResult], *_: Any, **__: Any) -> list[Any]:
+        return raw_results
+
+
+@cache
+def analyzer() -> AnalyzerEngine:
+    """The one analyzer of this process: our recognizers, no language model, no network."""
+    registry = RecognizerRegistry(
+        recognizers=[DetectorRecognizer(entity, detect) for entity, detect in DETECTORS.items()],
+        supported_languages=[LANGUAGE],
+    )
+    return AnalyzerEngine(
+        registry=registry,
+        nlp_engine=NoOpNlpEngine(models=[{"lang_code": LANGUAGE, "model_name": "none"}]),
+        supported_languages=[LANGUAGE],
+        context_aware_enhancer=_NoContext(),
+    )
+
+
+def analyze(text: str, entities: Sequence[str]) -> list[tuple[str, int, int]]:
+    """(entity, start, end) of everything in a folded text that is one of `entities`."""
+    results = analyzer().analyze(text=text, language=LANGUAGE, entities=list(entities))
+    return [(result.entity_type, result.start, result.end) for result in results]
