@@ -142,7 +142,9 @@ class Stage:
     """A stage as a value: what it reads, what its output depends on, and where it runs.
 
     `settings` holds every setting that shapes the output and nothing else. `variant` tells rows of one stage apart
-    (the model for embed, the space for publish). `input_stage` is None for parse, whose input is the raw object.
+    (the model for embed, the space for publish). `input_stage` is None for parse, whose input is the raw object;
+    `input_key` is the key of the stage before under the settings in force, so that no stage works on what a change of
+    settings (a tightened masking policy, say) has made stale.
     """
 
     name: StageName
@@ -151,6 +153,7 @@ class Stage:
     place: Place
     input_stage: StageName | None
     key: str
+    input_key: str = ""
     variant: str = ""
 
 
@@ -165,7 +168,10 @@ class ArtifactRef:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One document's turn in one stage. `input` is None for parse, which reads the raw object under `key`."""
+    """One document's turn in one stage. `input` is None for parse, which reads the raw object under `key`.
+
+    `vectors` is the embedding artifact, for publish alone.
+    """
 
     document_id: str
     source_system: str
@@ -177,11 +183,16 @@ class Task:
     input_hash: str
     fingerprint: str
     input: ArtifactRef | None = None
+    vectors: ArtifactRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a task. `stats` adds up over documents (tokens, masked spans, object reads ...)."""
+    """What became of a task. `stats` describe the artifact (tokens, masked spans) and are kept with it; `costs` are
+    what this turn took (object reads, peak memory in bytes ...).
+
+    `payload` is what the stage's commit writes besides the ledger row: vector references, rows to publish.
+    """
 
     task: Task
     status: Status
@@ -192,3 +203,5 @@ class Outcome:
     error_message: str | None = None
     duration_ms: int = 0
     stats: Mapping[str, int] = field(default_factory=dict)
+    costs: Mapping[str, int] = field(default_factory=dict)
+    payload: Any = None

@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -26,6 +26,7 @@ SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 Entity = Literal["CN_RESIDENT_ID", "PHONE_NUMBER", "BANK_CARD", "EMAIL_ADDRESS", "MONEY", "IP_ADDRESS"]
 Action = Literal["mask", "keep"]
+ENTITIES: tuple[Entity, ...] = get_args(Entity)
 
 
 class _Section(BaseModel):
@@ -99,18 +100,9 @@ class SourceSettings(_Section):
 
 
 class DefaultSettings(_Section):
-    """What holds for every source that does not say otherwise."""
+    """What holds for every source that does not say otherwise. An entity not named here is masked."""
 
-    masking: Mapping[Entity, Action] = Field(
-        default_factory=lambda: {
-            "CN_RESIDENT_ID": "mask",
-            "PHONE_NUMBER": "mask",
-            "BANK_CARD": "mask",
-            "EMAIL_ADDRESS": "mask",
-            "MONEY": "mask",
-            "IP_ADDRESS": "mask",
-        }
-    )
+    masking: Mapping[Entity, Action] = Field(default_factory=dict)
 
 
 class LeaseSettings(_Section):
@@ -146,7 +138,10 @@ class Settings(_Section):
     def masking_for(self, source_system: str) -> dict[str, str]:
         """The masking policy of a source: entity -> action, every entity named."""
         own = self.sources.get(source_system, SourceSettings()).masking
-        return {**DefaultSettings().masking, **self.defaults.masking, **own}
+        policy: dict[str, str] = dict.fromkeys(ENTITIES, "mask")
+        for layer in (self.defaults.masking, own):
+            policy.update(layer.items())
+        return policy
 
     @property
     def object_store_url(self) -> str:

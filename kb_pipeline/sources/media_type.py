@@ -109,14 +109,15 @@ def _zip_type(head: bytes, hint: str) -> str:
 
 
 def _entries(head: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name of each archive entry whose local header lies in `head`, with the bytes that follow it."""
+    """Name and packed bytes of each archive entry whose local header lies in `head`; what follows where unsized."""
     for header in _LOCAL_HEADER.finditer(head):
-        start = header.end()
+        start, packed = header.end(), int.from_bytes(header.group()[18:22], "little")
         # What is left of the 30-byte header: the lengths of name and extra field.
         name_length = int.from_bytes(head[start : start + 2], "little")
         extra_length = int.from_bytes(head[start + 2 : start + 4], "little")
         name = head[start + 4 : start + 4 + name_length]
-        yield name, head[start + 4 + name_length + extra_length :]
+        body = head[start + 4 + name_length + extra_length :]
+        yield name, body[:packed] if packed else body
 
 
 def _inflated(body: bytes) -> bytes:

@@ -1,0 +1,120 @@
+"""The model service as an executor: texts of many documents in one batch, each distinct text sent once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from kb_pipeline.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome, Status, Task
+from kb_pipeline.errors import KbError, TextRejected, TransientError
+
+DOCUMENTS_PER_GROUP = 64
+TEXTS_PER_GROUP = 512
+
+
+class Embedded(Protocol):
+    """What the embedding client returns: (n, d) vectors of unit length, and why some texts have none."""
+
+    @property
+    def vectors(self) -> np.ndarray: ...
+    @property
+    def rejected(self) -> Mapping[int, TextRejected]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPorts:
+    """What the executor needs from the rest: reading chunks, vectors already known, the model, and writing vectors."""
+
+    load: Callable[[Task], list[MaskedChunk]]
+    known: Callable[[Sequence[str]], dict[str, np.ndarray]]
+    embed: Callable[[Sequence[MaskedText]], Embedded]
+    save: Callable[[Task, Sequence[str], np.ndarray], tuple[ArtifactRef, str]]
+
+
+@dataclass(slots=True)
+class _Document:
+    task: Task
+    chunks: list[MaskedChunk]
+    texts: dict[str, MaskedText] = field(default_factory=dict)
+
+
+class ModelBatches:
+    """Embeds documents in groups; a text that already has a vector of this model is not sent again."""
+
+    def __init__(self, ports: ModelPorts) -> None:
+        self.ports = ports
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Yield one outcome a task. Raises EmbeddingUnavailable when no server answers: the run stops there."""
+        group: list[_Document] = []
+        texts = 0
+        for task in tasks:
+            try:
+                chunks = self.ports.load(task)
+            except KbError as error:
+                yield _failed(task, error)
+                continue
+            group.append(_Document(task, chunks, {c.text_hash: c.embed_text for c in chunks}))
+            texts += len(group[-1].texts)
+            if len(group) >= DOCUMENTS_PER_GROUP or texts >= TEXTS_PER_GROUP:
+                yield from self._embed_group(group)
+                group, texts = [], 0
+        if group:
+            yield from self._embed_group(group)
+
+    def _embed_group(self, group: Sequence[_Document]) -> Iterator[Outcome]:
+        started = time.perf_counter()
+        wanted = {name: text for document in group for name, text in document.texts.items()}
+        vectors = self.ports.known(list(wanted))
+        new = {name: text for name, text in wanted.items() if name not in vectors}
+        rejected: dict[str, TextRejected] = {}
+        if new:
+            result = self.ports.embed(list(new.values()))
+            for index, name in enumerate(new):
+                if index in result.rejected:
+                    rejected[name] = result.rejected[index]
+                else:
+                    vectors[name] = result.vectors[index].astype(np.float16)
+        each_ms = int((time.perf_counter() - started) * 1000 / len(group))
+        unclaimed = set(new)
+        for document in group:
+            yield self._finish(document, vectors, rejected, unclaimed, each_ms)
+
+    def _finish(
+        self,
+        document: _Document,
+        vectors: Mapping[str, np.ndarray],
+        rejected: Mapping[str, TextRejected],
+        unclaimed: set[str],
+        duration_ms: int,
+    ) -> Outcome:
+        names = list(document.texts)
+        refused = [rejected[name] for name in names if name in rejected]
+        if refused:
+            return _failed(document.task, refused[0])
+        matrix = np.stack([vectors[name] for name in names]) if names else np.zeros((0, 1), np.float16)
+        try:
+            ref, output_hash = self.ports.save(document.task, names, matrix)
+        except TransientError as error:
+            return _failed(document.task, error)
+        refs = [(name, row) for row, name in enumerate(names) if name in unclaimed]
+        unclaimed.difference_update(names)
+        return Outcome(
+            document.task,
+            "ok",
+            ref,
+            output_hash,
+            rows=len(names),
+            duration_ms=duration_ms,
+            stats={"tokens": sum(chunk.tokens for chunk in document.chunks)},
+            payload=refs,
+        )
+
+
+def _failed(task: Task, error: KbError) -> Outcome:
+    status: Status = "failed" if isinstance(error, TransientError) else "quarantined"
+    return Outcome(task, status, error_class=type(error).__name__, error_message=str(error))

@@ -1,0 +1,293 @@
+"""One source system's turn through the stages: what every Dagster asset calls, and nothing of Dagster in it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from kb_pipeline.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome, Stage, StageName, Task
+from kb_pipeline.embedding.client import EmbeddingClient, EmbeddingResult
+from kb_pipeline.errors import KbError
+from kb_pipeline.execution.local import Limits, LocalWorkers
+from kb_pipeline.execution.model import ModelBatches, ModelPorts
+from kb_pipeline.identity import model_key
+from kb_pipeline.local.stack import database_dsn, embedding_urls
+from kb_pipeline.runner import StageReport, run_stage
+from kb_pipeline.settings import Settings
+from kb_pipeline.sources.observing import observe
+from kb_pipeline.stages import PRELOAD, WorkerJob, catalogue, failure, load, raw_prefix
+from kb_pipeline.store.artifacts import read_table, vectors_to_table, write_table
+from kb_pipeline.store.database import Connection, connect, database_errors, migrate
+from kb_pipeline.store.documents import name_documents
+from kb_pipeline.store.lease import Lease, acquire, release
+from kb_pipeline.store.ledger import Ledger
+from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
+from kb_pipeline.store.publish import Publisher
+from kb_pipeline.store.spaces import Space, active_space, build_index, ensure_space
+
+log = logging.getLogger("kb_pipeline.progress")
+
+_LEASES: dict[tuple[str, str], Lease] = {}
+_LEASES_LOCK = threading.Lock()
+
+
+def object_store_config(settings: Settings) -> ObjectStoreConfig:
+    """Where raw documents and artifacts lie, as every process opens it."""
+    return ObjectStoreConfig(settings.object_store_url, settings.object_store.endpoint, settings.object_store.region)
+
+
+@contextmanager
+def source_lease(settings: Settings, source_system: str, run_id: str, *, last: bool) -> Iterator[Lease]:
+    """Hold the source's lease for a run: taken at its first stage, kept between stages of one process, given back
+    after the `last` stage or an error. Raises SourceBusy."""
+    dsn, name = database_dsn(settings), (source_system, run_id)
+    with _LEASES_LOCK:
+        lease = _LEASES.get(name)
+    if lease is None:
+        lease = acquire(
+            dsn,
+            source_system,
+            run_id,
+            wait_seconds=settings.lease.wait_seconds,
+            ttl_seconds=settings.lease.ttl_seconds,
+            on_wait=log.warning,
+        )
+        with _LEASES_LOCK:
+            _LEASES[name] = lease
+    done = False
+    try:
+        yield lease
+        done = True
+    finally:
+        if last or not done:
+            with _LEASES_LOCK:
+                _LEASES.pop(name, None)
+            release(dsn, lease)
+
+
+@dataclass
+class SourceRun:
+    """A run over one source system: observe, then the stages in order. Each call stands alone and may be repeated."""
+
+    settings: Settings
+    source_system: str
+    run_id: str
+    connection: Connection
+    lease: Lease
+
+    @property
+    def store(self) -> ObjectStore:
+        return ObjectStore(object_store_config(self.settings))
+
+    def observe(self) -> StageReport:
+        """Bring the ledger in step with the source's raw prefix."""
+        from kb_pipeline.masking import mask_text
+
+        started = time.perf_counter()
+        store = self.store
+        limit = self.settings.limits.document_mb * 1024 * 1024
+        seen = observe(self.connection, store, self.lease, self.run_id, raw_prefix(self.source_system), limit)
+        policy = self.settings.masking_for(self.source_system)
+        mask_key = catalogue(self.settings, self.source_system)["mask"].key
+        name_documents(self.connection, self.lease, mask_key, lambda key: mask_text(key, policy)[0])
+        done = sum(seen.changes.values())
+        report = StageReport(
+            "raw",
+            considered=seen.listed,
+            done=done,
+            reused=seen.listed - done - seen.quarantined - seen.failed,
+            quarantined=seen.quarantined,
+            failed=seen.failed,
+            deleted=seen.deleted,
+            rows=seen.listed,
+            stats={str(change): count for change, count in seen.changes.items()},
+            costs={"object_reads": store.counter.reads},
+        )
+        report.seconds = round(time.perf_counter() - started, 3)
+        return report
+
+    def work(self, name: StageName) -> StageReport:
+        """Parse, chunk or mask, in limited worker processes."""
+        stage = catalogue(self.settings, self.source_system)[name]
+        ledger = Ledger(self.connection, self.lease, self.run_id)
+        job = WorkerJob(
+            name,
+            object_store_config(self.settings),
+            self.settings.chunking,
+            self.settings.masking_for(self.source_system),
+        )
+        return run_stage(stage, ledger, Workers(job, self.settings))
+
+    def embed(self) -> StageReport:
+        """Give every masked chunk a vector. The model is not called when there is nothing new."""
+        stage = catalogue(self.settings, self.source_system)["embed"]
+        ledger = Ledger(self.connection, self.lease, self.run_id, stage.variant)
+        store = self.store
+        client = LazyClient(self.settings)
+
+        def save(task: Task, names: Sequence[str], matrix: np.ndarray) -> tuple[ArtifactRef, str]:
+            table, output_hash = vectors_to_table(names, matrix)
+            return write_table(store, "embed", task.fingerprint, table), output_hash
+
+        def chunks(task: Task) -> list[MaskedChunk]:
+            return load(store, task, MaskedChunk)
+
+        ports = ModelPorts(chunks, lambda names: ledger.vectors(store, names), client.embed, save)
+        report = run_stage(stage, ledger, ModelBatches(ports))
+        report.add_costs({**client.costs(), **_object_costs(store)})
+        client.close()
+        return report
+
+    def publish(self) -> StageReport:
+        """Bring the tables in step: deleted documents out, changed rows in, one small transaction at a time."""
+        space = self._space()
+        if space is None:
+            return StageReport("publish")
+        stage = catalogue(self.settings, self.source_system, space)["publish"]
+        ledger = Ledger(self.connection, self.lease, self.run_id, space.model_key)
+        store = self.store
+        publisher = Publisher(self.connection, store, self.lease, space, self.run_id)
+        deleted = publisher.withdraw_deleted()
+        withdrawn = publisher.withdraw_unmasked(stage)
+        report = run_stage(stage, ledger, publisher, publisher.commit)
+        report.deleted = deleted
+        report.stats["withdrawn"] = withdrawn
+        build_index(self.connection, space)
+        report.add_costs(_object_costs(store))
+        return report
+
+    def _space(self) -> Space | None:
+        """The active space, checked against the settings; made when the first vectors are there to be published."""
+        wanted = self.settings.embedding
+        space = active_space(self.connection)
+        native = space.native_dimension if space else self._native_dimension()
+        if native is None:
+            return None
+        return ensure_space(
+            self.connection,
+            model=wanted.model,
+            revision=wanted.revision,
+            instruction=wanted.instruction,
+            native_dimension=native,
+            dimension=wanted.dimension,
+        )
+
+    def _native_dimension(self) -> int | None:
+        """The model's own dimension as its artifacts have it, None before the first vector."""
+        row = self.connection.execute(
+            "SELECT a.uri, a.size, a.sha256 FROM kb.vector_ref v JOIN kb.artifact a USING (fingerprint)"
+            " WHERE v.model_key = %s LIMIT 1",
+            (model_key(self.settings.embedding.model, self.settings.embedding.revision),),
+        ).fetchone()
+        if row is None:
+            return None
+        return int(read_table(self.store, ArtifactRef(*row)).schema.field("vector").type.list_size)
+
+
+class Workers:
+    """Limited worker processes as the runner's executor. They start with the first task: no work, no process."""
+
+    def __init__(self, job: WorkerJob, settings: Settings) -> None:
+        self.job = job
+        limits = settings.limits
+        self.limits = Limits(limits.seconds, limits.memory_mb, limits.workers)
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Outcomes in the order of the tasks."""
+        iterator = iter(tasks)
+        first = next(iterator, None)
+        if first is None:
+            return
+        with LocalWorkers(self.job, self.limits, PRELOAD) as workers:
+            for task, result in workers.run(_chain(first, iterator)):
+                yield Outcome(task, **failure(result)) if isinstance(result, KbError) else result
+
+
+class LazyClient:
+    """The embedding client, opened with the first text: a sync with nothing to embed needs no server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._client: EmbeddingClient | None = None
+        self._calls = self._texts = self._tokens = self._truncated = 0
+
+    def open(self) -> EmbeddingClient:
+        """The client. Raises EmbeddingUnavailable with the remedy when no server is known."""
+        if self._client is None:
+            e, key = self.settings.embedding, self.settings.embedding_api_key
+            self._client = EmbeddingClient(
+                embedding_urls(self.settings),
+                e.model,
+                api_key=key.get_secret_value() if key else None,
+                batch_texts=e.batch_texts,
+                concurrency=e.concurrency,
+                timeout_seconds=e.timeout_seconds,
+                max_retries=e.max_retries,
+            )
+        return self._client
+
+    def embed(self, texts: Sequence[MaskedText]) -> EmbeddingResult:
+        """Vectors of `texts`, with the usage added up."""
+        result = self.open().embed(texts)
+        self._calls += result.usage.calls
+        self._texts += result.usage.texts
+        self._tokens += result.usage.tokens
+        self._truncated += result.usage.truncated
+        return result
+
+    def costs(self) -> dict[str, int]:
+        """What the model was asked for so far."""
+        return {
+            "model_calls": self._calls,
+            "model_texts": self._texts,
+            "model_tokens": self._tokens,
+            "model_truncated": self._truncated,
+        }
+
+    def close(self) -> None:
+        """Close the connections, if any were opened."""
+        if self._client:
+            self._client.close()
+
+
+@contextmanager
+def source_run(settings: Settings, source_system: str, run_id: str, *, last: bool) -> Iterator[SourceRun]:
+    """Connect, bring the schema up to date, hold the lease; errors of the database come out as our own."""
+    with connect(database_dsn(settings)) as connection, database_errors():
+        migrate(connection)
+        with source_lease(settings, source_system, run_id, last=last) as lease:
+            yield SourceRun(settings, source_system, run_id, connection, lease)
+
+
+def run_one(run: SourceRun, name: StageName) -> StageReport:
+    """One stage by name: the whole of what an asset does."""
+    if name == "raw":
+        return run.observe()
+    if name == "embed":
+        return run.embed()
+    if name == "publish":
+        return run.publish()
+    return run.work(name)
+
+
+def report_json(report: StageReport) -> dict[str, object]:
+    """A report as plain values, for metadata and `--json`."""
+    return asdict(report)
+
+
+def _object_costs(store: ObjectStore) -> dict[str, int]:
+    return {"object_reads": store.counter.reads, "object_writes": store.counter.writes}
+
+
+def _chain(first: Task, rest: Iterator[Task]) -> Iterator[Task]:
+    yield first
+    yield from rest
+
+
+__all__ = ["SourceRun", "Stage", "report_json", "run_one", "source_lease", "source_run"]

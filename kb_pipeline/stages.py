@@ -1,0 +1,168 @@
+"""The catalogue of stages, in order: each with its version, the settings that shape its output, and its function.
+
+The only place where the stage folders meet. A function here reads one artifact, calls one stage folder and writes one
+artifact; it runs in a worker process and knows nothing of the ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from kb_pipeline.contracts import Chunk, Element, MaskedChunk, Outcome, Place, Stage, StageName, Task
+from kb_pipeline.errors import ArtifactDamaged, KbError, ObjectChanged, TransientError, UnexpectedError
+from kb_pipeline.execution.local import peak_rss_bytes
+from kb_pipeline.identity import model_key, sha256_hex, stage_key
+from kb_pipeline.settings import ChunkingSettings, Settings
+from kb_pipeline.store.artifacts import read_table, records_to_table, table_to_records, write_table
+from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig, open_store
+from kb_pipeline.store.spaces import Space
+from kb_pipeline.store.words import WORDS_VERSION
+
+EMBED_VERSION = 1
+PUBLISH_VERSION = 1
+WORKER_STAGES: tuple[StageName, ...] = ("parse", "chunk", "mask")
+PRELOAD = ("kb_pipeline.stages_preload",)
+
+
+def raw_prefix(source_system: str) -> str:
+    """Where a source system's raw documents lie in the object store."""
+    return f"raw/{source_system}"
+
+
+def catalogue(settings: Settings, source_system: str, space: Space | None = None) -> dict[StageName, Stage]:
+    """The stages of one source system under the settings in force; `publish` only when there is a space."""
+    from kb_pipeline.chunking import CHUNK_VERSION
+    from kb_pipeline.masking import MASK_VERSION
+    from kb_pipeline.parsing import PARSE_VERSION
+
+    model = model_key(settings.embedding.model, settings.embedding.revision)
+    masking = {
+        "policy": settings.masking_for(source_system),
+        "prefix_section_path": settings.chunking.prefix_section_path,
+    }
+    plans: list[tuple[StageName, int, Mapping[str, Any], Place, str]] = [
+        ("parse", PARSE_VERSION, {}, Place.WORKER, ""),
+        ("chunk", CHUNK_VERSION, settings.chunking.model_dump(), Place.WORKER, ""),
+        ("mask", MASK_VERSION, masking, Place.WORKER, ""),
+        ("embed", EMBED_VERSION, {"model": model}, Place.MODEL, model),
+    ]
+    stages: dict[StageName, Stage] = {}
+    before: Stage | None = None
+    for name, version, shaping, place, variant in plans:
+        key = stage_key(name, version, shaping)
+        before = Stage(
+            name,
+            version,
+            shaping,
+            place,
+            before.name if before else None,
+            key,
+            before.key if before else "",
+            variant,
+        )
+        stages[name] = before
+    if space:
+        stages["publish"] = _publish(space, stages["mask"])
+    return stages
+
+
+def _publish(space: Space, mask: Stage) -> Stage:
+    """Publish's key holds the masking policy's, so that rows masked under another policy are known as such."""
+    shaping = {"space": space.space_id, "mask": mask.key, "words": WORDS_VERSION}
+    key = stage_key("publish", PUBLISH_VERSION, shaping)
+    return Stage("publish", PUBLISH_VERSION, shaping, Place.DATABASE, "mask", key, mask.key, space.space_id)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJob:
+    """Task -> Outcome for parse, chunk or mask; picklable, so that it can be sent to a worker process."""
+
+    stage: StageName
+    store: ObjectStoreConfig
+    chunking: ChunkingSettings
+    policy: Mapping[str, str]
+
+    def __call__(self, task: Task) -> Outcome:
+        """Never raises for what a document holds: every error becomes an outcome with a class from errors.py."""
+        started = time.perf_counter()
+        store = open_store(self.store)
+        reads, writes = store.counter.reads, store.counter.writes
+        try:
+            table, output_hash, stats = self._work(store, task)
+            ref = write_table(store, self.stage, task.fingerprint, table)
+            outcome: dict[str, Any] = {
+                "status": "ok",
+                "artifact": ref,
+                "output_hash": output_hash,
+                "rows": table.num_rows,
+                "stats": stats,
+            }
+        except MemoryError:
+            raise
+        except KbError as error:
+            outcome = failure(error)
+        except Exception as error:  # noqa: BLE001 - a defect of ours costs this document alone
+            outcome = failure(UnexpectedError(f"Unexpected {type(error).__name__} in stage {self.stage}."))
+        costs = {
+            "object_reads": store.counter.reads - reads,
+            "object_writes": store.counter.writes - writes,
+            "peak_worker_bytes": peak_rss_bytes(),
+        }
+        return Outcome(task, duration_ms=int((time.perf_counter() - started) * 1000), costs=costs, **outcome)
+
+    def _work(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
+        work: Callable[[ObjectStore, Task], tuple[pa.Table, str, dict[str, int]]] = {
+            "parse": self._parse,
+            "chunk": self._chunk,
+            "mask": self._mask,
+        }[self.stage]
+        return work(store, task)
+
+    def _parse(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
+        from kb_pipeline.parsing import parse
+
+        data = store.get(f"{raw_prefix(task.source_system)}/{task.key}")
+        if sha256_hex(data) != task.content_hash:
+            raise ObjectChanged("The object changed between listing and parsing.", "The next sync reads it anew.")
+        elements = parse(data, task.media_type)
+        table, output_hash = records_to_table(elements, Element)
+        return table, output_hash, {"characters": sum(len(e.text) for e in elements)}
+
+    def _chunk(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
+        from kb_pipeline.chunking import chunk
+
+        chunks = chunk(load(store, task, Element), self.chunking)
+        table, output_hash = records_to_table(chunks, Chunk)
+        return table, output_hash, {"tokens": sum(c.tokens for c in chunks)}
+
+    def _mask(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
+        from kb_pipeline.masking import mask_chunks
+
+        masked = mask_chunks(load(store, task, Chunk), self.policy, self.chunking.prefix_section_path)
+        table, output_hash = records_to_table(masked, MaskedChunk)
+        spans: dict[str, int] = {}
+        for row in masked:
+            for entity, count in row.masked.items():
+                spans[f"masked.{entity}"] = spans.get(f"masked.{entity}", 0) + count
+        return table, output_hash, {"tokens": sum(c.tokens for c in masked), "masked": sum(spans.values()), **spans}
+
+
+def load(store: ObjectStore, task: Task, kind: type) -> list[Any]:
+    """The records of a task's input artifact."""
+    if task.input is None:
+        raise ArtifactDamaged("An artifact named by the ledger is gone.", "Sync again: it is made anew.")
+    return table_to_records(read_table(store, task.input), kind)
+
+
+def failure(error: KbError) -> dict[str, Any]:
+    """The part of an outcome that an error decides: transient errors wait, permanent ones go to quarantine."""
+    return {
+        "status": "failed" if isinstance(error, TransientError) else "quarantined",
+        "error_class": type(error).__name__,
+        "error_message": str(error),
+    }

@@ -1,0 +1,106 @@
+"""Connections and schema migrations. The only place that turns psycopg's errors into ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from kb_pipeline.errors import DatabaseUnavailable, DiskFull
+
+Connection = psycopg.Connection[TupleRow]
+
+MINIMUM_PGVECTOR = (0, 8, 4)
+MIGRATION_LOCK = 0x6B625F6D  # "kb_m": one migrator at a time, whatever the number of runs that start together
+_REMEDY = "Run `kb up` for the embedded database, or correct KB_DATABASE_DSN."
+
+
+def connect(dsn: str, *, autocommit: bool = True) -> Connection:
+    """One connection. Raises DatabaseUnavailable with a message that holds no password."""
+    try:
+        return psycopg.connect(dsn, autocommit=autocommit, connect_timeout=10, application_name="kb_pipeline")
+    except psycopg.ProgrammingError:
+        raise DatabaseUnavailable("KB_DATABASE_DSN is not a valid connection string.", _REMEDY) from None
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(f"PostgreSQL at {describe(dsn)} {_reason(error)}.", _REMEDY) from None
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn a lost connection or a full disk into our own errors; other errors of psycopg are defects and pass."""
+    try:
+        yield
+    except psycopg.errors.DiskFull:
+        raise DiskFull("PostgreSQL's disk is full.", "Free some space, then sync again.") from None
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailable(f"PostgreSQL was lost during the run ({type(error).__name__}).", _REMEDY) from None
+
+
+def describe(dsn: str) -> str:
+    """host:port/database of a connection string, without user or password."""
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return "an unreadable address"
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+
+
+def migrate(connection: Connection) -> list[str]:
+    """Apply the migrations that are not recorded yet, in order; return their names. Safe to run twice or at once."""
+    files = sorted(
+        (item for item in resources.files("kb_pipeline.store.migrations").iterdir() if item.name.endswith(".sql")),
+        key=lambda item: item.name,
+    )
+    recorded = _recorded(connection)
+    if all(item.name in recorded for item in files):
+        return []
+    applied = []
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
+        recorded = _recorded(connection)
+        for item in files:
+            if item.name not in recorded:
+                connection.execute(item.read_text(encoding="utf-8").encode())
+                connection.execute("INSERT INTO kb.migration (name) VALUES (%s)", (item.name,))
+                applied.append(item.name)
+    return applied
+
+
+def pgvector_version(connection: Connection) -> tuple[int, ...] | None:
+    """Version of the pgvector extension that is installed in, or available to, this database."""
+    row = connection.execute(
+        "SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'vector'"
+    ).fetchone()
+    return tuple(int(part) for part in row[0].split(".")) if row and row[0] else None
+
+
+def identifier(table: str) -> sql.Identifier:
+    """A table of ours, quoted, in schema kb."""
+    return sql.Identifier("kb", table)
+
+
+def _recorded(connection: Connection) -> set[str]:
+    if connection.execute("SELECT to_regclass('kb.migration')").fetchone() == (None,):
+        return set()
+    return {row[0] for row in connection.execute("SELECT name FROM kb.migration")}
+
+
+def _reason(error: Any) -> str:
+    text = str(error).lower()
+    for phrase, meaning in (
+        ("password authentication failed", "refuses the user or password"),
+        ("no password supplied", "wants a password, and the connection string has none"),
+        ("does not exist", "has no such database or user"),
+        ("could not translate host name", "cannot be found: the host name does not resolve"),
+        ("name or service not known", "cannot be found: the host name does not resolve"),
+        ("timeout", "does not answer in time"),
+        ("refused", "refuses the connection: no server listens there"),
+    ):
+        if phrase in text:
+            return meaning
+    return f"cannot be reached ({type(error).__name__})"

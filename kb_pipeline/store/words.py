@@ -1,0 +1,24 @@
+"""Words for lexical search: one segmenter for stored text and for queries.
+
+PostgreSQL makes one token of a Chinese sentence, so text is segmented here (rjieba, the tokens of jieba) and stored as
+`to_tsvector('simple', words)`. Changing the segmenter means raising WORDS_VERSION, which publishes again.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+WORDS_VERSION = 1
+_WORD = re.compile(r"\w")
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words of `text` in order, compatibility forms folded (full-width letters and digits), punctuation
+    dropped."""
+    import rjieba
+
+    folded = unicodedata.normalize("NFKC", text).lower()
+    # hmm=False: words outside the dictionary come as single characters, the same way in a text and in a query; the
+    # statistical guess depends on the neighbours and splits 年假为 as 年|假为.
+    return [token for token in rjieba.cut_for_search(folded, False) if _WORD.search(token)]
