@@ -87,7 +87,7 @@ def token_counts(message: str) -> tuple[int, int] | None:
     SGLang: "The input (1500 tokens) is longer than the model's context length (1024 tokens)." Others turn the order
     round, so the larger count is taken to be the text's.
     """
-    counts = {int(a or b) for a, b in _COUNT.findall(message)}
+    counts = [int(a or b) for a, b in _COUNT.findall(message)]
     return (max(counts), min(counts)) if len(counts) > 1 else None
 
 
