@@ -35,7 +35,7 @@ def render(markup: Markup) -> bytes:
 def _add(document: Any, block: Block) -> None:
     match block:
         case Heading(level, text):
-            document.add_heading(plain(text), level - 1)  # level 0 is Word's Title
+            document.add_heading(plain(text), level)
         case Paragraph(text):
             document.add_paragraph(plain(text))
         case Items(items, ordered):
