@@ -13,7 +13,7 @@ from kb_pipeline.errors import EmbeddingUnavailable
 from kb_pipeline.local import processes
 from kb_pipeline.local.processes import HOST, Record
 
-MODULE = "kb_pipeline.local.embedding_server"
+_MODULE = "kb_pipeline.local.embedding_server"
 START_SECONDS = 120.0  # a cold disk reads torch and the weights
 _STOP = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 10.0))
 _ATTEMPTS = 4
@@ -24,7 +24,7 @@ def record_path(home: Path) -> Path:
     return home / "run" / "embedding.json"
 
 
-def launch(home: Path, model: str, on_event: Callable[[str], None], module: str = MODULE) -> Record:
+def launch(home: Path, model: str, on_event: Callable[[str], None]) -> Record:
     """Start the server unless it already runs with this model. Does not wait: loading takes seconds.
 
     Raises MissingExtra if the model's weights or packages are missing.
@@ -40,35 +40,38 @@ def launch(home: Path, model: str, on_event: Callable[[str], None], module: str 
     find_model(model, None)
     on_event(f"embedding: loading {model}")
     port = processes.choose_port(before.port if before else None)
-    command = [sys.executable, "-m", module, "--host", HOST, "--port", str(port), "--model", model]
+    command = [sys.executable, "-m", _MODULE, "--host", HOST, "--port", str(port), "--model", model]
     pid = processes.spawn(command, _log(home))
     record = Record(port=port, pid=pid, birth=processes.birth(pid) or "", model=model)
     processes.write_record(record_path(home), record)
     return record
 
 
-def wait_until_ready(home: Path, record: Record, on_event: Callable[[str], None], module: str = MODULE) -> Record:
-    """Wait until /health answers 200; start again if the port was taken meanwhile or the server does not answer.
+def wait_until_ready(home: Path, record: Record, on_event: Callable[[str], None]) -> Record:
+    """Wait until /health answers 200, starting again if the port was taken meanwhile.
 
-    Raises EmbeddingUnavailable.
+    Raises EmbeddingUnavailable; a server that is alive and does not answer is ended first.
     """
     for _ in range(_ATTEMPTS):
-        current = record
-        processes.wait_until(lambda r=current: is_healthy(r.port) or not processes.is_alive(r), START_SECONDS)  # type: ignore[misc]
-        alive = processes.is_alive(record)
-        if alive and is_healthy(record.port):
+        if _answers(record):
             on_event(f"embedding: {record.model} ready on {HOST}:{record.port} (pid {record.pid})")
             return record
-        if alive:
+        if processes.is_alive(record):
             stop(home)
             break
         if processes.port_is_free(record.port):
-            break
-        record = launch(home, record.model, on_event, module)
+            break  # it ended for another reason than its port
+        record = launch(home, record.model, on_event)
     raise EmbeddingUnavailable(
         f"The embedding server for {record.model} did not start; {_log(home)} says why.",
         "Run `kb up` again, or set embedding.urls to a server of your own.",
     )
+
+
+def _answers(record: Record) -> bool:
+    """Wait until the server answers, or is gone, or the time is over."""
+    processes.wait_until(lambda: is_healthy(record.port) or not processes.is_alive(record), START_SECONDS)
+    return processes.is_alive(record) and is_healthy(record.port)
 
 
 def is_healthy(port: int) -> bool:

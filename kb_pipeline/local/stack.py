@@ -36,13 +36,8 @@ def _silent(event: str) -> None:
     return None
 
 
-def up(
-    settings: Settings,
-    on_event: Callable[[str], None] = _silent,
-    *,
-    embedding_module: str = embedding_process.MODULE,
-) -> list[ServiceStatus]:
-    """Start what the settings do not provide and wait until it answers. `embedding_module` is what `python -m` runs.
+def up(settings: Settings, on_event: Callable[[str], None] = _silent) -> list[ServiceStatus]:
+    """Start what the settings do not provide and wait until it answers.
 
     Raises SettingsError, MissingExtra, DiskFull, DatabaseUnavailable, EmbeddingUnavailable, each with its remedy.
     """
@@ -50,16 +45,17 @@ def up(
     with _explained(home):
         if settings.database_dsn is None:
             installation.check_machine()
-        for folder in (home, home / "run", home / "logs"):
-            folder.mkdir(mode=0o755 if folder == home else 0o700, parents=True, exist_ok=True)
+        home.mkdir(mode=installation.home_mode(), parents=True, exist_ok=True)
+        for folder in (home / "run", home / "logs"):
+            folder.mkdir(mode=0o700, exist_ok=True)
         with _locked(home, on_event):
             record = None
             if not settings.embedding.urls:  # begun first: the model loads while PostgreSQL starts
-                record = embedding_process.launch(home, settings.embedding.model, on_event, embedding_module)
+                record = embedding_process.launch(home, settings.embedding.model, on_event)
             if settings.database_dsn is None:
                 postgres.start(home, on_event)
             if record is not None:
-                embedding_process.wait_until_ready(home, record, on_event, embedding_module)
+                embedding_process.wait_until_ready(home, record, on_event)
     return status(settings)
 
 
