@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,7 @@ import psycopg
 import pytest
 
 from kb_pipeline.errors import DatabaseUnavailable, EmbeddingUnavailable, MissingExtra
-from kb_pipeline.local import stack
+from kb_pipeline.local import processes, stack
 from kb_pipeline.settings import EmbeddingSettings, Settings
 from kb_pipeline_tests.local.conftest import ELSEWHERE
 
@@ -60,6 +62,18 @@ def test_another_model_is_not_answered_for_by_the_one_that_runs(settings: Settin
     other = settings.model_copy(update={"embedding": EmbeddingSettings(model="other/model")})
     with pytest.raises(EmbeddingUnavailable, match="serves all-MiniLM-L6-v2"):
         stack.embedding_urls(other)
+
+
+def test_a_killed_embedding_server_is_noticed_and_started_again_alone(settings: Settings) -> None:
+    database, embedding = stack.status(settings)
+    assert embedding.pid is not None
+    os.kill(embedding.pid, signal.SIGKILL)
+    assert processes.wait_until(lambda: not stack.status(settings)[1].running, 5)
+    with pytest.raises(EmbeddingUnavailable, match="kb up"):
+        stack.embedding_urls(settings)
+    after = stack.up(settings)
+    assert (after[0].pid, after[1].port) == (database.pid, embedding.port)
+    assert len(embed(stack.embedding_urls(settings)[0], "annual leave")) == 384
 
 
 def test_down_ends_both_and_a_second_down_does_nothing(settings: Settings) -> None:
