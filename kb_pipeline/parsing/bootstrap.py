@@ -1,7 +1,8 @@
 """The one place that imports `unstructured`, and what has to be so before and after it.
 
-Before: its pings (on import and on every call) and its advertisement are off. After: it must not classify text by a
-spaCy model, which it would download at first use, and whose English rules call most short Chinese lines titles.
+Before: its pings (on import and on every call) and its advertisement are off, and its tokenizer module is replaced by
+a plain one, because the original imports spaCy (with torch, where that is installed: 200 MiB a worker) and downloads a
+model at first use. After: it must not classify text by English rules, which call most short Chinese lines titles.
 Structure (styles, tags, placeholders) says what a title is, here.
 """
 
@@ -9,13 +10,16 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
+import sys
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 _OFF = {"DO_NOT_TRACK": "true", "SCARF_NO_ANALYTICS": "true", "UNSTRUCTURED_DISABLE_NOTICE": "1"}
-_PARTITIONERS = ("docx", "html", "md", "pptx", "xlsx")
+_PARTITIONERS = ("docx", "html", "md", "pptx")
 # Modules that bind the classifiers of text_type by name.
-_CLASSIFYING = ("docx", "pptx", "html.parser", "xlsx")
+_CLASSIFYING = ("docx", "pptx", "html.parser")
 
 
 @cache
@@ -36,7 +40,7 @@ def warm_up() -> None:
 @cache
 def _prepare() -> None:
     os.environ.update(_OFF)
-    setattr(importlib.import_module("unstructured.nlp.tokenize"), "_load_spacy_model", _blank_model)  # noqa: B010
+    sys.modules["unstructured.nlp.tokenize"] = _plain_tokenizer()
     for name in _CLASSIFYING:
         module = importlib.import_module(f"unstructured.partition.{name}")
         for classifier, answer in (("is_possible_title", False), ("is_possible_narrative_text", True)):
@@ -48,9 +52,13 @@ def _always(answer: bool) -> Any:
     return lambda *_args, **_kwargs: answer
 
 
-def _blank_model() -> Any:
-    """Whatever still asks for a model gets one that only splits on punctuation and needs no download."""
-    spacy = importlib.import_module("spacy")
-    model = spacy.blank("xx")
-    model.add_pipe("sentencizer")
-    return model
+def _plain_tokenizer() -> ModuleType:
+    """Stands in for unstructured.nlp.tokenize: words and sentences by regular expressions, every word a noun."""
+    module = ModuleType("unstructured.nlp.tokenize")
+    words, sentences = re.compile(r"\w+|[^\w\s]"), re.compile(r"[^.!?。！？]+[.!?。！？]*")
+    vars(module).update(
+        word_tokenize=words.findall,
+        sent_tokenize=sentences.findall,
+        pos_tag=lambda text: [(word, "NN") for word in words.findall(text)],
+    )
+    return module

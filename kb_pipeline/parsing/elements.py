@@ -24,16 +24,25 @@ _KINDS: dict[str, ElementKind] = {
 
 def convert(partitioned: Iterable[Any]) -> list[Element]:
     """Elements of unstructured as ours: headers, footers and breaks dropped, tables as rows, title levels from 1."""
-    elements = []
+    elements: list[Element] = []
     for item in partitioned:
         if item.category in _DROPPED:
             continue
-        kind = _KINDS.get(item.category, "paragraph")
-        markup = item.metadata.text_as_html if kind == "table" else None
-        text = table(html_rows(markup)) if markup else item.text
+        kind, page = _KINDS.get(item.category, "paragraph"), item.metadata.page_number
+        if kind == "table" and item.metadata.text_as_html:
+            elements += _table(html_rows(item.metadata.text_as_html), page)
+            continue
         level = (item.metadata.category_depth or 0) + 1 if kind == "title" else None
-        elements.append(Element(text=text, kind=kind, level=level, page=item.metadata.page_number))
+        elements.append(Element(text=item.text, kind=kind, level=level, page=page))
     return elements
+
+
+def _table(rows: list[list[str]], page: int | None) -> list[Element]:
+    """One table; but paragraphs where no row has two cells with text: such tables only frame or place something."""
+    filled = [[cell for cell in row if cell.strip()] for row in rows]
+    if all(len(row) <= 1 for row in filled):
+        return [Element(row[0], "paragraph", page=page) for row in filled if row]
+    return [Element(table(rows), "table", page=page)]
 
 
 def finish(elements: Iterable[Element]) -> list[Element]:

@@ -17,7 +17,12 @@ _PATTERNS = (
     (1, re.compile(r"^(?:chapter|part|appendix)\s+(?:\d+|[IVXL]+|[A-Z])\b", re.IGNORECASE)),
 )
 _DECIMAL = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){1,4})\.?\s*(?=[^\d\s.,%])(?![年月日号%])")
-_LIST_ITEM = re.compile(r"^\s*(?:[-*+•·●○■□▪◦‣–—]\s+|[(（]?\d{1,2}[)）.、](?!\d)\s*|[a-zA-Z][)）]\s+|[①-⑳]\s*)(?=\S)")
+_BULLETS = "•·●○■□▪◦‣➢✓\uf0b7\uf0a7\uf0d8\uf06c"
+_BULLET = re.compile(f"[{_BULLETS}]")
+_LEADING_BULLET = re.compile(rf"^\s*(?:[{_BULLETS}]\s*|[-*+–—]\s+)")
+_LIST_ITEM = re.compile(
+    rf"^\s*(?:[{_BULLETS}]\s*|[-*+–—]\s+|[(（]?\d{{1,2}}[)）.、](?!\d)\s*|[a-zA-Z][)）]\s+|[①-⑳]\s*)(?=\S)"
+)
 
 
 def width(text: str) -> int:
@@ -40,6 +45,16 @@ def title_level(line: str) -> int | None:
             return level
     decimal = _DECIMAL.match(line)
     return decimal.group(1).count(".") + 1 if decimal else None
+
+
+def is_bullet(text: str) -> bool:
+    """Nothing but the mark of a list item."""
+    return _BULLET.fullmatch(text.strip()) is not None
+
+
+def without_bullet(text: str) -> str:
+    """A list item without its bullet; numbers and letters stay, since they are referred to."""
+    return _LEADING_BULLET.sub("", text, count=1)
 
 
 def is_list_item(line: str) -> bool:

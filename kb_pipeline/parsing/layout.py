@@ -11,20 +11,32 @@ from statistics import median
 
 from kb_pipeline.contracts import Element
 from kb_pipeline.parsing.cleaning import join_lines
-from kb_pipeline.parsing.headings import MAX_TITLE_WIDTH, ends_sentence, is_list_item, title_level, width
+from kb_pipeline.parsing.headings import (
+    MAX_TITLE_WIDTH,
+    ends_sentence,
+    is_bullet,
+    is_list_item,
+    title_level,
+    width,
+    without_bullet,
+)
 
 # Fewer pages cannot show what repeats.
 MIN_PAGES_FOR_FURNITURE = 3
+MIN_PAGES_FOR_WATERMARK = 2
 EDGE_LINES = 2
-# A heading is set at least this much larger than the text most characters are set in.
+# The body is set in the largest size that carries this share of the characters (listings may outweigh it, smaller);
+# a heading is set at least this much larger.
+BODY_SHARE = 0.25
 TITLE_SIZE_RATIO = 1.15
 MAX_SIZE_LEVELS = 4
+# Lines of one column start within this many letter heights: deeper than lists nest, less than a column is wide.
+COLUMN_INDENT = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a page. Lengths in points, from the page's lower left corner; `oblique` text is neither level nor
-    upright, as watermarks are."""
+    """A line of a page. Lengths in points, from the page's lower left corner; `angle` in degrees, 0 for level text."""
 
     text: str
     page: int
@@ -32,12 +44,17 @@ class Line:
     left: float
     right: float
     bottom: float
-    oblique: bool = False
+    angle: float = 0.0
+
+    @property
+    def oblique(self) -> bool:
+        """Neither level nor at a right angle, as watermarks are."""
+        return 5 < self.angle % 90 < 85
 
 
 def assemble(lines: list[Line], pages: int) -> list[Element]:
     """Elements of a document from its lines in reading order: what repeats on most pages dropped, the rest joined."""
-    kept = on_one_baseline(without_furniture(lines, pages))
+    kept = on_one_baseline(with_bullets(without_furniture(lines, pages)))
     levels = size_levels(kept)
     return [_element(group, levels) for page in _by_page(kept) for group in paragraphs(page)]
 
@@ -47,17 +64,17 @@ def without_furniture(lines: list[Line], pages: int) -> list[Line]:
 
     Digits are all alike in the comparison, because page numbers differ.
     """
-    if pages < MIN_PAGES_FOR_FURNITURE:
-        return lines
-    edge = {id(line) for page in _by_page(lines) for line in _edge(page)}
-    shared = Counter(text for text, _ in {(_pattern(line), line.page) for line in lines if id(line) in edge})
-    most = max(MIN_PAGES_FOR_FURNITURE, pages / 2)
-    return [line for line in lines if id(line) not in edge or shared[_pattern(line)] < most]
+    edge = {id(line) for page in _by_page(lines) for line in _edge(page)} if pages >= MIN_PAGES_FOR_FURNITURE else set()
+    marked = [line for line in lines if line.oblique or id(line) in edge]
+    shared = Counter(text for text, _ in {(_pattern(line), line.page) for line in marked})
+    least = {False: max(MIN_PAGES_FOR_FURNITURE, pages / 2), True: max(MIN_PAGES_FOR_WATERMARK, pages / 2)}
+    furniture = {id(line) for line in marked if shared[_pattern(line)] >= least[line.oblique]}
+    return [line for line in lines if id(line) not in furniture]
 
 
 def _edge(page: list[Line]) -> list[Line]:
     ordered = sorted(page, key=lambda line: line.bottom)
-    return ordered[:EDGE_LINES] + ordered[-EDGE_LINES:] + [line for line in page if line.oblique]
+    return ordered[:EDGE_LINES] + ordered[-EDGE_LINES:]
 
 
 def _pattern(line: Line) -> str:
@@ -66,6 +83,16 @@ def _pattern(line: Line) -> str:
 
 def _by_page(lines: list[Line]) -> list[list[Line]]:
     return [list(group) for _, group in groupby(lines, key=lambda line: line.page)]
+
+
+def with_bullets(lines: list[Line]) -> list[Line]:
+    """Bullets that the file draws apart from their items, put in front of the item on the same height."""
+    alone = {(line.page, round(line.bottom)) for line in lines if is_bullet(line.text)}
+    return [
+        replace(line, text=f"• {line.text}") if (line.page, round(line.bottom)) in alone else line
+        for line in lines
+        if not is_bullet(line.text)
+    ]
 
 
 def on_one_baseline(lines: list[Line]) -> list[Line]:
@@ -84,20 +111,25 @@ def _same_row(before: Line, line: Line) -> bool:
     return abs(before.bottom - line.bottom) < 0.3 * line.size and line.left >= before.right - 0.5 * line.size
 
 
-def size_levels(lines: list[Line]) -> Mapping[float, int]:
+def size_levels(lines: list[Line]) -> Mapping[int, int]:
     """Heading level of each rounded font size that is clearly larger than the body's, 1 for the largest."""
-    characters: Counter[float] = Counter()
+    characters: Counter[int] = Counter()
     for line in lines:
         characters[round(line.size)] += len(line.text)
-    if not characters:
-        return {}
-    body = characters.most_common(1)[0][0]
-    large = {round(line.size) for line in lines if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line.text)}
+    common = BODY_SHARE * characters.total()
+    body = max((size for size, count in characters.items() if count >= common), default=0)
+    large = {round(line.size) for line in lines if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line)}
     return {size: min(rank, MAX_SIZE_LEVELS) for rank, size in enumerate(sorted(large, reverse=True), start=1)}
 
 
-def _may_be_title(text: str) -> bool:
-    return width(text) <= MAX_TITLE_WIDTH and not ends_sentence(text) and any(c.isalpha() for c in text)
+def _may_be_title(line: Line) -> bool:
+    text = line.text
+    return (
+        abs(line.angle) < 5
+        and width(text) <= MAX_TITLE_WIDTH
+        and not ends_sentence(text)
+        and any(map(str.isalpha, text))
+    )
 
 
 def paragraphs(page: list[Line]) -> list[list[Line]]:
@@ -114,7 +146,7 @@ def paragraphs(page: list[Line]) -> list[list[Line]]:
 
 
 def _continues(above: Line, line: Line, leading: float, edge: float) -> bool:
-    if abs(above.size - line.size) > 0.1 * above.size or above.oblique != line.oblique:
+    if abs(above.size - line.size) > 0.1 * above.size or abs(above.angle - line.angle) > 5:
         return False
     if is_list_item(line.text) or title_level(line.text) is not None or title_level(above.text) is not None:
         return False
@@ -128,14 +160,18 @@ def _continues(above: Line, line: Line, leading: float, edge: float) -> bool:
 
 
 def _right_edge(page: list[Line], line: Line) -> float:
-    """Right edge of the column `line` stands in: the furthest end among lines that start about where it does."""
-    return max(other.right for other in page if abs(other.left - line.left) <= 4 * line.size)
+    """Right edge of the column `line` stands in: the furthest end among lines of its size that start near it."""
+    near = COLUMN_INDENT * line.size
+    alike = (other for other in page if abs(other.size - line.size) <= 0.1 * line.size)
+    return max(other.right for other in alike if abs(other.left - line.left) <= near)
 
 
-def _element(group: list[Line], levels: Mapping[float, int]) -> Element:
-    text, first = join_lines(line.text for line in group), group[0]
-    by_size = levels.get(round(first.size)) if len(group) <= 2 and _may_be_title(text) else None
+def _element(group: list[Line], levels: Mapping[int, int]) -> Element:
+    first, text = group[0], join_lines(line.text for line in group)
+    by_size = levels.get(round(first.size)) if len(group) <= 2 and _may_be_title(replace(first, text=text)) else None
     level = by_size or (title_level(text) if len(group) == 1 else None)
     if level is not None:
         return Element(text, "title", level, page=first.page)
-    return Element(text, "list_item" if is_list_item(first.text) else "paragraph", page=first.page)
+    if is_list_item(first.text):
+        return Element(without_bullet(text), "list_item", page=first.page)
+    return Element(text, "paragraph", page=first.page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from email.message import EmailMessage
 
 from kb_pipeline.contracts import Element
@@ -12,12 +13,16 @@ from kb_pipeline.parsing.decoding import decode
 from kb_pipeline.parsing.text import text_elements
 from kb_pipeline.parsing.web import html_elements
 
+_HEAD_BYTES = 1024
 _ADDRESSES = ("From", "To", "Cc", "Date")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 
 
 def parse_mail(data: bytes) -> list[Element]:
     """Subject, addresses with the date in one paragraph, and the HTML body, or the plain one where there is none."""
+    if b"\x00" in data[:_HEAD_BYTES]:  # UTF-16, as some tools export; the mail parser reads ASCII bytes
+        data = decode(data).encode()
     message = email.message_from_bytes(data, policy=email.policy.default)
     if message.get_content_type() in _ENCRYPTED:
         raise EncryptedDocument("The message is encrypted.", "Save it decrypted from the mail program.")
@@ -30,19 +35,32 @@ def parse_mail(data: bytes) -> list[Element]:
 
 
 def _header(message: EmailMessage, name: str) -> str:
-    """One header decoded; the raw text where it breaks the standard's grammar, on which the parser raises anything."""
+    """One header decoded. What breaks the standard is taken as it stands: raw bytes in a charset of their own, or a
+    grammar on which the parser raises anything."""
+    raw = next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
+    if _SURROGATE.search(raw):
+        return decode(raw.encode("utf-8", "surrogateescape"))
     try:
         return str(message.get(name, "")).strip()
     except Exception:  # noqa: BLE001
-        return next((str(value) for key, value in message.raw_items() if key.lower() == name.lower()), "")
+        return raw
 
 
 def _body(message: EmailMessage) -> list[Element]:
-    for kind, reader in (("html", html_elements), ("plain", text_elements)):
+    """The first reading of the message that has text: its HTML, its plain part, then any text part at all."""
+    for kind in ("html", "plain"):
         part = message.get_body(preferencelist=(kind,))
-        if part is not None:
-            payload = part.get_payload(decode=True)
-            elements = reader(decode(payload, part.get_content_charset())) if isinstance(payload, bytes) else []
-            if any(element.text.strip() for element in elements):
-                return elements
-    return []
+        elements = _read(part) if isinstance(part, EmailMessage) else []
+        if elements:
+            return elements
+    parts = (part for part in message.walk() if part.get_content_maintype() == "text" and not part.is_attachment())
+    return [element for part in parts for element in _read(part)]
+
+
+def _read(part: EmailMessage) -> list[Element]:
+    payload = part.get_payload(decode=True)
+    if not isinstance(payload, bytes):
+        return []
+    text = decode(payload, part.get_content_charset())
+    elements = html_elements(text) if part.get_content_subtype() == "html" else text_elements(text)
+    return [element for element in elements if element.text.strip()]

@@ -8,12 +8,13 @@ from kb_pipeline.contracts import Element
 from kb_pipeline.parsing.bootstrap import partitioner
 from kb_pipeline.parsing.container import check_ooxml
 from kb_pipeline.parsing.elements import convert
+from kb_pipeline.parsing.wordml import flatten
 
 
 def parse_docx(data: bytes) -> list[Element]:
     """Titles by paragraph style: Title and Heading 1 are level 1. Pages only where Word recorded its page breaks."""
     check_ooxml(data, main_part="word/")
-    return convert(partitioner("docx")(file=io.BytesIO(data), languages=[""]))
+    return convert(partitioner("docx")(file=io.BytesIO(flatten(data)), languages=[""]))
 
 
 def parse_pptx(data: bytes) -> list[Element]:

@@ -69,5 +69,5 @@ def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int) ->
         left=start.left,
         right=end.right,
         bottom=start.bottom,
-        oblique=min(abs(matrix.a), abs(matrix.b)) > 0.1 * max(abs(matrix.a), abs(matrix.b)),
+        angle=math.degrees(math.atan2(matrix.b, matrix.a)),
     )

@@ -1,33 +1,93 @@
-"""Workbooks and delimited text as tables."""
+"""Workbooks and delimited text as tables.
+
+Workbooks are read with openpyxl alone: unstructured goes through pandas, which prints 13812345678 as 1.381235e+10
+where a column holds numbers, and drops cells that say NA or None.
+"""
 
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import Any
+
+import openpyxl
 
 from kb_pipeline.contracts import Element
-from kb_pipeline.parsing.bootstrap import partitioner
 from kb_pipeline.parsing.cleaning import clean, table
 from kb_pipeline.parsing.container import check_ooxml
 from kb_pipeline.parsing.decoding import decode
-from kb_pipeline.parsing.elements import convert
 
 _DELIMITERS = ",\t;|"
 _SNIFFED_LINES = 20
 # Beyond this a field is an unclosed quote; the csv module's own limit, 128 KiB, is below real cells.
 _MAX_FIELD = 10 * 1024**2
+_PERCENT = re.compile(r"0(?:\.(0+))?%")
 
 
 def parse_xlsx(data: bytes) -> list[Element]:
-    """Each sheet: its name as a title, then its tables. The page is the number of the sheet."""
+    """Each sheet: its name as a title, then its tables; the page is the number of the sheet.
+
+    Formulas give the value that the application last saved.
+    """
     check_ooxml(data, main_part="xl/")
-    elements, sheet = [], None
-    for item in partitioner("xlsx")(file=io.BytesIO(data), languages=[""]):
-        if item.metadata.page_name != sheet:
-            sheet = item.metadata.page_name
-            elements.append(Element(str(sheet), "title", level=1, page=item.metadata.page_number))
-        elements.extend(convert([item]))
+    elements: list[Element] = []
+    with closing(openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)) as workbook:
+        for number, sheet in enumerate(workbook.worksheets, start=1):
+            sheet.reset_dimensions()  # what a file declares about its extent is often wrong
+            content = [found for rows in _blocks(sheet.iter_rows()) for found in _block_elements(rows, number)]
+            if content:
+                elements += [Element(sheet.title, "title", level=1, page=number), *content]
     return elements
+
+
+def _blocks(rows: Iterable[Iterable[Any]]) -> Iterator[list[list[str]]]:
+    """Rows of cell texts, cut where a row is empty."""
+    block: list[list[str]] = []
+    for row in rows:
+        cells = [cell_text(cell.value, cell.number_format) if cell.value is not None else "" for cell in row]
+        if any(cells):
+            block.append(cells)
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _block_elements(rows: list[list[str]], number: int) -> Iterator[Element]:
+    """Rows of one cell above and below a table are its caption and notes; what is between is the table."""
+    single = [sum(map(bool, row)) == 1 for row in rows]
+    first = next((place for place, alone in enumerate(single) if not alone), len(rows))
+    last = next((place for place in range(len(rows), first, -1) if not single[place - 1]), first)
+    for row in rows[:first]:
+        yield Element("".join(row), "paragraph", page=number)
+    if first < last:
+        yield Element(table(_without_empty_columns(rows[first:last])), "table", page=number)
+    for row in rows[last:]:
+        yield Element("".join(row), "paragraph", page=number)
+
+
+def _without_empty_columns(rows: list[list[str]]) -> list[list[str]]:
+    used = sorted({column for row in rows for column, cell in enumerate(row) if cell})
+    return [[row[column] if column < len(row) else "" for column in used] for row in rows]
+
+
+def cell_text(value: object, number_format: str = "General") -> str:
+    """A cell's value as its reader would write it: dates as ISO 8601, percentages as such, numbers with all digits."""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, dt.datetime):
+        return value.date().isoformat() if value.time() == dt.time() else value.isoformat(" ", "seconds")
+    if isinstance(value, int | float):
+        percent = _PERCENT.search(number_format)
+        if percent:
+            return f"{value:.{len(percent.group(1) or '')}%}"
+        return str(value) if isinstance(value, int) else f"{value:.15g}"  # a double holds 15 digits exactly
+    return str(value).strip()
 
 
 def parse_delimited(data: bytes) -> list[Element]:
@@ -39,7 +99,7 @@ def parse_delimited(data: bytes) -> list[Element]:
 
 
 def delimiter(text: str) -> str:
-    """The delimiter that splits the first lines into most cells, evenly: the csv module's sniffer guesses letters."""
+    """The delimiter that the middle one of the first lines has most of: the csv module's sniffer guesses letters."""
     lines = [line for line in text.split("\n", _SNIFFED_LINES)[:_SNIFFED_LINES] if line.strip()]
     counts = {mark: sorted(line.count(mark) for line in lines) for mark in _DELIMITERS}
     return max(_DELIMITERS, key=lambda mark: counts[mark][len(lines) // 2] if lines else 0)

@@ -7,7 +7,7 @@ import re
 from kb_pipeline.contracts import Element
 from kb_pipeline.parsing.cleaning import clean, join_lines
 from kb_pipeline.parsing.decoding import decode
-from kb_pipeline.parsing.headings import is_list_item, title_level, width
+from kb_pipeline.parsing.headings import is_list_item, title_level, width, without_bullet
 
 # Text wrapped by hand or by a mail program: all lines but the last come near one width, which is no narrow column.
 _MIN_WRAP_WIDTH = 50
@@ -28,8 +28,10 @@ def text_elements(text: str) -> list[Element]:
             joined = join_lines(group)
             if level is not None:
                 elements.append(Element(joined, "title", level))
+            elif is_list_item(group[0]):
+                elements.append(Element(without_bullet(joined), "list_item"))
             else:
-                elements.append(Element(joined, "list_item" if is_list_item(group[0]) else "paragraph"))
+                elements.append(Element(joined, "paragraph"))
     return elements
 
 
