@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,8 +82,6 @@ class LocalModel:
     """A loaded sentence-transformers model. `context` is its limit of tokens, special tokens included."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # a model's folder may name others: nothing is fetched, ever
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError:

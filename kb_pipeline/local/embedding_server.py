@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(host: str, port: int, name: str, folder: Path | None, matryoshka: str | None) -> None:
     """Load the model, then answer until SIGTERM. Raises MissingExtra or SettingsError before the port is opened."""
+    # Read by the libraries when they are imported. A model's files may name others: nothing is fetched, ever.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     import uvicorn
 
     from kb_pipeline.local.embedding_api import create_app, matryoshka_of

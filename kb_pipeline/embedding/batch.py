@@ -1,0 +1,168 @@
+"""One batch of texts through the service: whatever is wrong with one of them costs that one alone.
+
+A batch that is refused, or that fails every time, is split in halves until the text at fault stands alone. It is cut
+if it is too long and rejected otherwise, once a plain word has shown that the service itself is well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kb_pipeline.embedding.answers import is_length_refusal, shortened
+from kb_pipeline.embedding.servers import Answer, Failing, Refused, Servers
+from kb_pipeline.embedding.vectors import Vectors
+from kb_pipeline.errors import SettingsError, TextRejected
+
+CONTROL_TEXT = "test"
+
+
+@dataclass
+class EmbeddingUsage:
+    """`calls` counts requests, refused ones too, retries not; `truncated` counts texts cut to what the model takes."""
+
+    calls: int = 0
+    texts: int = 0
+    tokens: int = 0
+    truncated: int = 0
+
+    def add(self, other: EmbeddingUsage) -> None:
+        """Add `other`'s counts to these."""
+        self.calls += other.calls
+        self.texts += other.texts
+        self.tokens += other.tokens
+        self.truncated += other.truncated
+
+
+class Batch:
+    """What has become of some texts so far; positions are those in `texts`. For one thread.
+
+    `vectors` holds rows (d,) of unit length; a position ends in `vectors` or in `rejected`. What is raised concerns
+    the service, not the texts: EmbeddingUnavailable or SettingsError.
+    """
+
+    def __init__(self, servers: Servers, texts: Sequence[str]) -> None:
+        self.vectors: dict[int, Vectors] = {}
+        self.rejected: dict[int, TextRejected] = {}
+        self.usage = EmbeddingUsage()
+        self._servers = servers
+        self._texts = texts
+
+    def embed(self, positions: Sequence[int], retries: int | None = None) -> Batch:
+        """Embed the texts at `positions`; `retries` None means as many as the settings say. Returns itself."""
+        try:
+            answer = self._call([self._texts[i] for i in positions], retries)
+        except (Refused, Failing) as error:
+            self._sort_out(positions, error, retries)
+            return self
+        for row, i in enumerate(positions):
+            if row in answer.unusable:
+                self._try_alone(i)
+            else:
+                self._keep(i, answer.vectors[row])
+        return self
+
+    def _sort_out(self, positions: Sequence[int], error: Refused | Failing, retries: int | None) -> None:
+        if isinstance(error, Failing):
+            self._check_others_pass()
+            retries = 1  # the service is well, so long waits for these texts would not help
+        if len(positions) > 1:
+            half = len(positions) // 2
+            self.embed(positions[:half], retries)
+            self.embed(positions[half:], retries)
+        elif isinstance(error, Refused) and is_length_refusal(error.status, error.server_message):
+            self._cut_and_embed(positions[0], error)
+        else:
+            self._reject(positions[0], error)
+
+    def _try_alone(self, position: int) -> None:
+        """A text whose vector held NaN or only zeros gets one more chance: its neighbours may be the cause."""
+        try:
+            answer = self._call([self._texts[position]], retries=1)
+        except (Refused, Failing) as error:
+            self._reject(position, error)
+            return
+        if answer.unusable:
+            self._reject(position, None)
+        else:
+            self._keep(position, answer.vectors[0])
+
+    def _cut_and_embed(self, position: int, refusal: Refused) -> None:
+        """Cut a text that is too long until the model takes it. Every cut is shorter than the last, so this ends."""
+        text, error = self._texts[position], refusal
+        while is_length_refusal(error.status, error.server_message):
+            text = shortened(text, error.server_message)
+            if not text:
+                break
+            try:
+                answer = self._call([text], retries=None)
+            except Refused as again:
+                error = again
+                continue
+            except Failing as failing:
+                self._reject(position, failing)
+                return
+            if answer.unusable:
+                self._reject(position, None)
+                return
+            self.usage.truncated += 1
+            self._keep(position, answer.vectors[0])
+            return
+        self._reject(position, error)
+
+    def _reject(self, position: int, error: Refused | Failing | None) -> None:
+        self._check_others_pass()
+        self.rejected[position] = _rejection(error)
+
+    def _check_others_pass(self) -> None:
+        """Before a text is blamed, see that the service embeds a plain word: if not, the service is at fault."""
+        everywhere = ", ".join(self._servers.urls)
+        try:
+            answer = self._call([CONTROL_TEXT], retries=0)
+        except Failing as failing:
+            raise failing.unavailable from None
+        except Refused as refused:
+            raise refuses_all(everywhere, refused) from None
+        if answer.unusable:
+            raise refuses_all(everywhere, None)
+
+    def _call(self, texts: Sequence[str], retries: int | None) -> Answer:
+        self.usage.calls += 1
+        answer = self._servers.embed(texts, retries=retries)
+        self.usage.tokens += answer.tokens
+        return answer
+
+    def _keep(self, position: int, vector: Vectors) -> None:
+        self.vectors[position] = vector
+        self.usage.texts += 1
+
+
+def fault_of(text: str) -> TextRejected | None:
+    """Why a text cannot be sent at all: servers refuse blank texts, and a lone surrogate has no UTF-8."""
+    if not text.strip():
+        return TextRejected("A text to embed is empty.", "Look at the document's chunks.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return TextRejected("A text to embed holds half a character (a lone surrogate).", "Repair the document.")
+    return None
+
+
+def _rejection(error: Refused | Failing | None) -> TextRejected:
+    """Why a text has no vector, without a word of it."""
+    if isinstance(error, Refused):
+        what = f"The embedding service refuses a text of this document (HTTP {error.status}), and no other."
+    elif isinstance(error, Failing):
+        what = "The embedding service fails on a text of this document every time, while it embeds others."
+    else:
+        what = "The model returns no usable vector (not finite, or of length zero) for a text of this document."
+    return TextRejected(what, "Serve the model in bfloat16 or float32, then `kb quarantine retry`; or edit the text.")
+
+
+def refuses_all(url: str, refused: Refused | None) -> SettingsError:
+    """The error for a service that cannot embed even one plain word: `refused`, or None for a useless vector."""
+    what = f"refuses every text (HTTP {refused.status})" if refused else "returns no usable vector, even for one word"
+    return SettingsError(
+        f"The embedding server {url} {what}.",
+        "Check that embedding.model is served as an embedding model (SGLang: --is-embedding, --dtype bfloat16).",
+    )

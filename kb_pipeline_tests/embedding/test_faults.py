@@ -1,0 +1,221 @@
+"""The client on bad days: what is tried again, what is split, what is given up, and that no text is repeated."""
+
+import logging
+import time
+
+import numpy as np
+import pytest
+
+from kb_pipeline.embedding.client import EmbeddingClient
+from kb_pipeline.embedding.servers import wait_seconds
+from kb_pipeline.embedding.vectors import unit
+from kb_pipeline.errors import EmbeddingUnavailable, SettingsError, TextRejected
+from kb_pipeline_tests.embedding.conftest import DIMENSION, FaultyServer, Reply, answer, refusal, vector_of
+
+SECRET = "zebra-crossing"
+TEXTS = [f"text {i:02}" for i in range(16)]
+
+
+def client_of(*servers: FaultyServer, **options: float) -> EmbeddingClient:
+    return EmbeddingClient([server.url for server in servers], "m", **{"max_retries": 2, **options})
+
+
+def refuse_texts_with(word: str, reply: Reply):
+    return lambda texts: reply if any(word in text for text in texts) else answer(texts)
+
+
+# Tried again
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        refusal("overloaded", 500),
+        refusal("bad gateway", 502),
+        refusal("busy", 429),
+        Reply(200, b"<html>"),
+        Reply(200, {"data": "none"}),
+        answer(["one too", "many"], [np.ones(DIMENSION)] * 2),
+        Reply(200, {"data": [{"index": 0, "embedding": "AAAA"}]}),
+    ],
+    ids=["500", "502", "429", "no JSON", "no list", "too many", "no vector"],
+)
+def test_a_passing_fault_is_tried_again(server: FaultyServer, reply: Reply) -> None:
+    server.fail_first(reply, times=2)
+    result = client_of(server).embed(["a"])
+    np.testing.assert_allclose(result.vectors, unit(vector_of("a")[None]), atol=1e-6)
+    assert len(server.batches) == 3
+
+
+def test_an_answer_that_does_not_come_is_tried_again(server: FaultyServer) -> None:
+    server.fail_first(Reply(200, {}, delay=0.6), times=1)
+    assert client_of(server, timeout_seconds=0.2).embed(["a"]).usage.texts == 1
+
+
+def test_retry_after_is_obeyed(server: FaultyServer) -> None:
+    server.fail_first(Reply(429, {}, {"Retry-After": "0.4"}), times=1)
+    began = time.monotonic()
+    client_of(server).embed(["a"])
+    assert time.monotonic() - began >= 0.4
+
+
+def test_pauses_double_up_to_a_limit_and_jitter_shortens_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kb_pipeline.embedding.servers.FIRST_WAIT_SECONDS", 0.5)
+    assert [wait_seconds(attempt, None, 0.0) for attempt in range(4)] == [0.5, 1.0, 2.0, 4.0]
+    assert wait_seconds(100, None, 0.0) == 30.0
+    assert wait_seconds(0, None, 0.999) == pytest.approx(0.25, abs=0.001)
+    assert wait_seconds(0, 7.0, 0.5) == 7.0
+    assert wait_seconds(0, 3600.0, 0.5) == 30.0
+
+
+def test_another_server_takes_over(server: FaultyServer, second_server: FaultyServer) -> None:
+    server.respond = lambda _: refusal("down", 503)
+    result = client_of(server, second_server, batch_texts=2).embed(TEXTS)
+    assert result.usage.texts == 16
+    assert len(server.batches) < 8
+
+
+def test_a_server_that_is_gone_is_passed_over(server: FaultyServer) -> None:
+    client = EmbeddingClient(["http://127.0.0.1:9", server.url], "m", max_retries=0, batch_texts=4)
+    assert client.embed(TEXTS).usage.texts == 16
+
+
+# Given up
+
+
+@pytest.mark.parametrize(
+    ("reply", "what"),
+    [
+        (refusal("down", 503), "HTTP 503"),
+        (refusal("busy", 429), "HTTP 429"),
+        (Reply(200, b"<html>"), "no list of embeddings"),
+        (Reply(200, {}, delay=0.3), "no answer in time"),
+        (answer(["x", "y"], [np.ones(3)] * 2), "2 vectors"),
+    ],
+    ids=["503", "429", "no JSON", "hang", "wrong number"],
+)
+def test_a_service_that_stays_away_ends_the_call_with_one_clear_error(
+    server: FaultyServer, reply: Reply, what: str
+) -> None:
+    server.respond = lambda _: reply
+    with pytest.raises(EmbeddingUnavailable, match=rf"{server.url}.*embedding\.urls.*{what}.*sync again"):
+        client_of(server, timeout_seconds=0.1, max_retries=1, batch_texts=2).embed([SECRET, *TEXTS])
+
+
+def test_the_next_call_after_giving_up_starts_afresh(server: FaultyServer) -> None:
+    client = client_of(server, max_retries=1)
+    server.respond = lambda _: refusal("down", 503)
+    with pytest.raises(EmbeddingUnavailable):
+        client.embed(TEXTS)
+    server.batches.clear()
+    server.fail_first(refusal("down", 503), times=1)
+    assert client.embed(TEXTS).usage.texts == 16
+
+
+@pytest.mark.parametrize(
+    ("status", "setting"),
+    [(401, "KB_EMBEDDING_API_KEY"), (403, "KB_EMBEDDING_API_KEY"), (404, "embedding.model")],
+)
+def test_a_wrong_key_or_model_is_a_mistake_in_the_settings(server: FaultyServer, status: int, setting: str) -> None:
+    server.respond = lambda _: refusal("no", status)
+    with pytest.raises(SettingsError, match=setting):
+        client_of(server).embed(TEXTS)
+    assert len(server.batches) == 1
+
+
+def test_a_server_that_refuses_every_text_is_blamed_not_the_texts(server: FaultyServer) -> None:
+    server.respond = lambda _: refusal("This model does not appear to be an embedding model")
+    with pytest.raises(SettingsError, match=r"refuses every text.*--is-embedding"):
+        client_of(server).embed(TEXTS)
+
+
+def test_a_model_that_returns_nothing_usable_is_blamed_not_the_texts(server: FaultyServer) -> None:
+    server.respond = lambda texts: answer(texts, [np.full(DIMENSION, np.nan)] * len(texts))
+    with pytest.raises(SettingsError, match=r"no usable vector.*bfloat16"):
+        client_of(server).embed(TEXTS)
+
+
+# One bad text costs itself alone
+
+
+@pytest.mark.parametrize("status", [400, 422, 500])
+def test_a_text_that_is_refused_or_fails_is_isolated(server: FaultyServer, status: int) -> None:
+    message = f"cannot take {SECRET}"
+    server.respond = refuse_texts_with(SECRET, refusal(message, status))
+    texts = [*TEXTS[:9], SECRET, *TEXTS[9:]]
+    result = client_of(server).embed(texts)
+    assert list(result.rejected) == [9]
+    assert isinstance(result.rejected[9], TextRejected)
+    good = [i for i in range(17) if i != 9]
+    np.testing.assert_allclose(result.vectors[good], unit(np.stack([vector_of(t) for t in TEXTS])), atol=1e-6)
+    assert not result.vectors[9].any()
+    assert result.usage.texts == 16
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0])
+def test_a_text_without_a_usable_vector_is_tried_alone_then_rejected(server: FaultyServer, bad: float) -> None:
+    server.respond = lambda texts: answer(
+        texts, [np.full(DIMENSION, bad) if SECRET in text else vector_of(text) for text in texts]
+    )
+    result = client_of(server).embed([*TEXTS, SECRET])
+    assert list(result.rejected) == [16]
+    assert server.batches.count([SECRET]) == 1
+    assert result.usage.texts == 16
+
+
+def test_a_vector_spoilt_by_its_neighbours_is_mended_alone(server: FaultyServer) -> None:
+    server.respond = lambda texts: answer(
+        texts, [np.full(DIMENSION, np.nan) if len(texts) > 1 else vector_of(text) for text in texts]
+    )
+    result = client_of(server).embed(TEXTS)
+    assert result.rejected == {}
+    np.testing.assert_allclose(result.vectors, unit(np.stack([vector_of(t) for t in TEXTS])), atol=1e-6)
+
+
+@pytest.mark.parametrize("names_counts", [True, False])
+def test_texts_too_long_are_cut_until_they_fit(server: FaultyServer, names_counts: bool) -> None:
+    limit = 40
+
+    def respond(texts: list[str]) -> Reply:
+        longest = max(len(text) for text in texts)
+        if longest < limit:
+            return answer(texts)
+        counts = f"The input ({longest} tokens) is longer than the model's context length ({limit} tokens)."
+        return refusal(counts if names_counts else "the input is too long")
+
+    server.respond = respond
+    result = client_of(server).embed(["a", "b" * 39, "c" * 40, "d" * 1000])
+    assert (result.rejected, result.usage.truncated, result.usage.texts) == ({}, 2, 4)
+    sent = [batch[0] for batch in server.batches if len(batch) == 1]
+    assert max(len(text) for text in sent if text[0] == "c" and len(text) < limit) > 10
+    np.testing.assert_allclose(np.linalg.norm(result.vectors, axis=1), 1.0, atol=1e-6)
+
+
+def test_a_text_that_no_cut_makes_fit_is_rejected(server: FaultyServer) -> None:
+    server.respond = refuse_texts_with("x", refusal("the input is too long"))
+    result = client_of(server).embed(["xxxxxxxx", "a"])
+    assert list(result.rejected) == [0]
+
+
+def test_texts_that_cannot_be_sent_are_rejected_without_a_call(server: FaultyServer) -> None:
+    result = client_of(server).embed(["", " \n\u3000", "half \ud83d", "a"])
+    assert set(result.rejected) == {0, 1, 2}
+    assert server.batches == [["a"]]
+
+
+# No text is repeated
+
+
+def test_no_text_reaches_a_message_or_the_log(server: FaultyServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.respond = refuse_texts_with(SECRET, refusal(f"invalid: {SECRET}"))
+    client = client_of(server, max_retries=1)
+    rejection = client.embed([*TEXTS, SECRET]).rejected[16]
+    server.respond = refuse_texts_with(SECRET, refusal(f"crashed on {SECRET}", 500))
+    failure = client.embed([*TEXTS, SECRET]).rejected[16]
+    server.respond = lambda texts: refusal(f"invalid: {texts}", 503)
+    with pytest.raises(EmbeddingUnavailable) as unavailable:
+        client.embed([SECRET])
+    said = " ".join([str(rejection), str(failure), str(unavailable.value), repr(unavailable.value), caplog.text])
+    assert SECRET not in said
+    assert "HTTP 503" in said
