@@ -90,7 +90,7 @@ def _pieces(block: Block, budget: int) -> Iterator[_Piece]:
         return
     table = element.kind == "table"
     parts = split_table(element.text, room) if table else split_text(element.text, room)
-    for number, (part, tokens) in enumerate(zip(parts, estimate_each(parts), strict=True)):
+    for number, (part, tokens) in enumerate(parts):
         yield _Piece(part, tokens, "\n" if table or number == 0 else "", element)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
@@ -21,21 +22,24 @@ _ABBREVIATION = re.compile(
     r"|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|e\.g|i\.e|a\.m|p\.m)|\b[A-Z]|\b\d{1,2})\.$"
 )
 _LOOK_BACK = 12
+_LONGEST_WORD = 64
 _WORD_MARKS = frozenset("@._-+%/\\#&=")
 _JOINERS = frozenset("\u200c\u200d")
 
 
-def split_text(text: str, budget: int) -> list[str]:
-    """Cut `text` into pieces of at most `budget` tokens each by the estimate; joined, they are `text` again."""
-    levels: tuple[Callable[[str], list[str]], ...] = (sentences, _clauses)
-    pieces = [text]
-    for cut in levels:
-        pieces = [part for piece, tokens in _measured(pieces) for part in ([piece] if tokens <= budget else cut(piece))]
-    return [
-        part
-        for piece, tokens in _measured(pieces)
-        for part in ([piece] if tokens <= budget else _hard_cuts(piece, budget))
-    ]
+def split_text(text: str, budget: int) -> list[tuple[str, int]]:
+    """Cut `text` into pieces of at most `budget` tokens each by the estimate, with their estimates.
+
+    Joined, the pieces are `text` again.
+    """
+    pieces = [(text, estimate_tokens(text))]
+    for cut in (sentences, _clauses, partial(_hard_cuts, budget=budget)):
+        pieces = [
+            part
+            for piece, tokens in pieces
+            for part in ([(piece, tokens)] if tokens <= budget else _measured(list(cut(piece))))
+        ]
+    return pieces
 
 
 def _measured(pieces: list[str]) -> Iterator[tuple[str, int]]:
@@ -100,14 +104,13 @@ def shorten(text: str, budget: int) -> str:
 
 def _good_cut(text: str, start: int, limit: int) -> int:
     """The last position up to `limit` that cuts through no word, number or composed character, if there is one."""
-    floor = start + (limit - start) // 2
+    floor = max(start + (limit - start) // 4, limit - _LONGEST_WORD)
     fallback = 0
     for end in range(limit, floor, -1):
-        if _joined_glyph(text, end):
-            continue
-        if not _joined_word(text, end) and not _between_digits(text, end):
+        if _joined_word(text, end) or _between_digits(text, end):
+            fallback = fallback or end
+        elif not _joined_glyph(text, end):
             return end
-        fallback = fallback or end
     return fallback or limit
 
 
@@ -135,7 +138,7 @@ def _between_digits(text: str, end: int) -> bool:
     return before[-1:].isdigit() and after[:1].isdigit()
 
 
-def split_table(text: str, budget: int) -> list[str]:
+def split_table(text: str, budget: int) -> list[tuple[str, int]]:
     """Cut a table, one row a line, into tables of at most `budget` tokens, each beginning with the first row.
 
     A header that takes more than half of the budget is not repeated; a row that does not fit is cut like text.
@@ -154,14 +157,12 @@ def split_table(text: str, budget: int) -> list[str]:
             room = budget - header_tokens + (0 if header else 1)
         tables[-1].append(row)
         room -= tokens + 1
-    return ["\n".join(table) for table in tables]
+    return list(_measured(["\n".join(table) for table in tables]))
 
 
 def _fitting_rows(rows: list[str], room: int) -> Iterator[tuple[str, int]]:
-    for row, tokens in _measured(rows):
-        if not row.strip():
-            continue
-        if tokens <= room:
+    for row, tokens in _measured([row for row in rows if row.strip()]):
+        if tokens < room:
             yield row, tokens
         else:
-            yield from _measured([part.strip() for part in split_text(row, room) if part.strip()])
+            yield from _measured([part.strip() for part, _ in split_text(row, room - 1) if part.strip()])

@@ -1,0 +1,76 @@
+"""For any document: all text comes out again in order, within the size limit, and always the same."""
+
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb_pipeline.chunking import chunk, estimate_tokens
+from kb_pipeline.contracts import Chunk, Element
+from kb_pipeline.settings import ChunkingSettings
+
+WORDS = [
+    *("年假", "员工手册第三章", "漢", "한국어", "۵", "😀", "e\u0301", "\u200d"),
+    *("hello", "supercalifragilistic", "e.g.", "A", "3.14", "13800138000"),
+    *("。", "，", "！", ". ", "; ", "|", " ", "\t", "\n"),
+]
+TEXTS = st.one_of(
+    st.lists(st.sampled_from(WORDS), max_size=120).map("".join),
+    st.text(max_size=80),
+    st.tuples(st.sampled_from(WORDS), st.integers(1, 400)).map(lambda pair: pair[0] * pair[1]),
+)
+BODIES = st.builds(Element, text=TEXTS, kind=st.sampled_from(["paragraph", "list_item", "code", "image_text"]))
+TABLES = st.builds(Element, text=TEXTS, kind=st.just("table"))
+TITLES = st.builds(Element, text=TEXTS, kind=st.just("title"), level=st.one_of(st.none(), st.integers(1, 4)))
+SETTINGS = st.builds(
+    ChunkingSettings,
+    max_tokens=st.integers(16, 120),
+    min_tokens=st.integers(0, 60),
+    prefix_section_path=st.booleans(),
+)
+
+
+def ink(texts: Iterable[str]) -> str:
+    """What is left without white space."""
+    return "".join("".join(texts).split())
+
+
+def sent(of: Chunk, settings: ChunkingSettings) -> str:
+    path = " > ".join(of.section_path)
+    return f"{path}\n{of.text}" if settings.prefix_section_path and path else of.text
+
+
+@given(st.lists(BODIES, max_size=8), SETTINGS)
+def test_the_text_of_a_document_without_headings_and_tables_is_that_of_its_chunks(
+    elements: list[Element], settings: ChunkingSettings
+) -> None:
+    assert ink(c.text for c in chunk(elements, settings)) == ink(e.text for e in elements)
+
+
+@given(st.lists(st.one_of(BODIES, TABLES, TITLES), max_size=12), SETTINGS)
+def test_body_text_comes_in_order_and_every_heading_somewhere(
+    elements: list[Element], settings: ChunkingSettings
+) -> None:
+    chunks = chunk(elements, settings)
+    letters = iter(ink(c.text for c in chunks))
+    assert all(letter in letters for letter in ink(e.text for e in elements if e.kind != "title"))
+    somewhere = {ink([title]) for c in chunks for title in c.section_path}
+    text = ink(c.text for c in chunks)
+    assert all(ink([e.text]) in somewhere or ink([e.text]) in text for e in elements if e.kind == "title")
+
+
+@given(st.lists(st.one_of(BODIES, TABLES, TITLES), max_size=12), SETTINGS)
+def test_what_goes_to_the_model_is_within_the_limit(elements: list[Element], settings: ChunkingSettings) -> None:
+    for each in chunk(elements, settings):
+        assert each.text.strip()
+        assert each.tokens == estimate_tokens(sent(each, settings)) <= settings.max_tokens
+
+
+@given(st.lists(st.one_of(BODIES, TABLES, TITLES), max_size=8), SETTINGS)
+def test_the_same_elements_give_the_same_chunks(elements: list[Element], settings: ChunkingSettings) -> None:
+    assert chunk(elements, settings) == chunk(list(elements), settings)
+
+
+@given(TEXTS, TEXTS)
+def test_joining_texts_never_costs_more_than_they_did_apart(left: str, right: str) -> None:
+    assert estimate_tokens(left + right) <= estimate_tokens(left) + estimate_tokens(right)
