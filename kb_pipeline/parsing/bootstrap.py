@@ -18,6 +18,8 @@ from typing import Any
 
 _OFF = {"DO_NOT_TRACK": "true", "SCARF_NO_ANALYTICS": "true", "UNSTRUCTURED_DISABLE_NOTICE": "1"}
 _PARTITIONERS = ("docx", "html", "md", "pptx")
+# What unstructured and we import at first use only.
+_LAZY = ("charset_normalizer", "markdown.extensions.fenced_code", "markdown.extensions.tables")
 # Modules that bind the classifiers of text_type by name.
 _CLASSIFYING = ("docx", "pptx", "html.parser")
 
@@ -33,7 +35,7 @@ def warm_up() -> None:
     """Import all that parsing needs, so that forked workers share it."""
     for name in _PARTITIONERS:
         partitioner(name)
-    for module in ("charset_normalizer", "olefile", "openpyxl", "pypdfium2", "pypdfium2.raw"):
+    for module in _LAZY:
         importlib.import_module(module)
 
 

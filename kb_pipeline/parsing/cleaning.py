@@ -18,6 +18,7 @@ _CJK = (
 _ENDS_CJK = re.compile(f"[{_CJK}]$")
 _STARTS_CJK = re.compile(f"^[{_CJK}]")
 
+_LANGUAGE_SAMPLE = 20_000
 _SCRIPTS = (
     ("ja", re.compile("[\u3041-\u3096\u30a1-\u30fa]")),
     ("ko", re.compile("[\uac00-\ud7a3]+")),
@@ -76,7 +77,8 @@ def language(text: str) -> str:
     A Han character, a kana, and a run of any other script count one each, which weighs words against words.
     Latin letters mean English unless words with diacritics make up a tenth: other Latin languages are "und".
     """
-    counts = Counter({code: sum(1 for _ in pattern.finditer(text)) for code, pattern in _SCRIPTS})
+    sample = text[:_LANGUAGE_SAMPLE]
+    counts = Counter({code: sum(1 for _ in pattern.finditer(sample)) for code, pattern in _SCRIPTS})
     han, kana = counts["zh"], counts["ja"]
     if kana and kana * 4 >= han:  # Japanese is written with both
         counts["ja"], counts["zh"] = kana + han, 0

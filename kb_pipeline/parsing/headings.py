@@ -16,7 +16,7 @@ _PATTERNS = (
     (3, re.compile(r"^[（(][一二三四五六七八九十]{1,3}[）)]")),
     (1, re.compile(r"^(?:chapter|part|appendix)\s+(?:\d+|[IVXL]+|[A-Z])\b", re.IGNORECASE)),
 )
-_DECIMAL = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){1,4})\.?\s*(?=[^\d\s.,%])(?![年月日号%])")
+_DECIMAL = re.compile(r"^([1-9]\d?(?:\.[1-9]\d?){1,4})\.?\s*(?=[^\d\s.,%])(?![年月日号元万亿倍米吨个])")
 _BULLETS = "•·●○■□▪◦‣➢✓\uf0b7\uf0a7\uf0d8\uf06c"
 _BULLET = re.compile(f"[{_BULLETS}]")
 _LEADING_BULLET = re.compile(rf"^\s*(?:[{_BULLETS}]\s*|[-*+–—]\s+)")

@@ -32,6 +32,8 @@ TITLE_SIZE_RATIO = 1.15
 MAX_SIZE_LEVELS = 4
 # Lines of one column start within this many letter heights: deeper than lists nest, less than a column is wide.
 COLUMN_INDENT = 8
+# A line shorter than this many letter heights is not taken as full, however narrow its neighbours are.
+MIN_FULL_LINE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def paragraphs(page: list[Line]) -> list[list[Line]]:
 def _continues(above: Line, line: Line, leading: float, edge: float) -> bool:
     if abs(above.size - line.size) > 0.1 * above.size or abs(above.angle - line.angle) > 5:
         return False
-    if is_list_item(line.text) or title_level(line.text) is not None or title_level(above.text) is not None:
+    if is_list_item(line.text) or title_level(line.text) is not None:
         return False
     gap = above.bottom - line.bottom
     if not 0 < gap <= 1.3 * max(leading, above.size) or line.left > above.left + 1.2 * line.size:
@@ -156,7 +158,7 @@ def _continues(above: Line, line: Line, leading: float, edge: float) -> bool:
     # The line above is full if the first word of this one had no room left on it.
     word = re.match(r"[\x21-\x7e\u00a1-\u024f]*", line.text)
     room = line.size * max(2.0, 0.6 * min(len(word.group()) if word else 0, 20))
-    return above.right >= edge - room
+    return above.right >= edge - room and above.right - above.left >= MIN_FULL_LINE * above.size
 
 
 def _right_edge(page: list[Line], line: Line) -> float:

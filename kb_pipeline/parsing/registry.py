@@ -21,6 +21,7 @@ def _ole(data: bytes) -> list[Element]:
 PARSERS: Mapping[str, Parser] = {
     types.DOCX: office.parse_docx,
     types.PPTX: office.parse_pptx,
+    types.PPTM: office.parse_pptx,
     types.XLSX: spreadsheet.parse_xlsx,
     types.XLSM: spreadsheet.parse_xlsx,
     types.CSV: spreadsheet.parse_delimited,

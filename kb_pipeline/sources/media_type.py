@@ -51,6 +51,8 @@ _OOXML_CONTENT = (
     (b"ms-word.document.macroEnabled", DOCM),
     (b"ms-excel.sheet.macroEnabled", XLSM),
     (b"ms-powerpoint.presentation.macroEnabled", PPTM),
+    (b"wordprocessingml.template.main", "application/vnd.openxmlformats-officedocument.wordprocessingml.template"),
+    (b"presentationml.template.main", "application/vnd.openxmlformats-officedocument.presentationml.template"),
     (b"wordprocessingml.document.main", DOCX),
     (b"spreadsheetml.sheet.main", XLSX),
     (b"presentationml.presentation.main", PPTX),
@@ -86,7 +88,9 @@ def detect(head: bytes, key: str) -> str:
     if known and known != "application/xml":
         return str(known)
     text = _as_text(head)
-    return hint if text is None else _text_type(text, hint)
+    if text is None:
+        return UNKNOWN if hint in _TEXT_FORMATS else hint
+    return _text_type(text, hint)
 
 
 def _zip_type(head: bytes, hint: str) -> str:

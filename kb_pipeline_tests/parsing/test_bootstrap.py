@@ -1,0 +1,27 @@
+"""Loading the parsers: nothing heavy on import, no network, no language model, no advertisement."""
+
+import subprocess
+import sys
+
+_OFFLINE = """
+import socket, sys
+def refuse(*_args, **_kwargs):
+    raise AssertionError("network")
+socket.getaddrinfo = socket.socket.connect = refuse
+import kb_pipeline.parsing as parsing
+assert not {"unstructured", "lxml", "pypdfium2"} & set(sys.modules), "importing the package loads parsers"
+parsing.warm_up()
+loaded = {"unstructured.partition.docx", "unstructured.partition.pptx", "pypdfium2", "openpyxl"}
+assert loaded <= set(sys.modules), "warm_up left something for the first document"
+before = set(sys.modules)
+assert parsing.parse(b"# x\\n\\nA sentence, and more. Another one.", "text/markdown")
+assert parsing.parse(b"<p>Some text</p>", "text/html")
+assert not {"spacy", "torch", "nltk", "transformers"} & set(sys.modules), "a model library was loaded"
+print(sorted(set(sys.modules) - before))
+"""
+
+
+def test_parsing_loads_no_model_needs_no_network_and_prints_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", _OFFLINE], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "[]\n"

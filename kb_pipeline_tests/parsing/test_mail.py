@@ -1,0 +1,50 @@
+"""E-mail: subject as title, addresses, body; what breaks the standard is still read."""
+
+from email.message import EmailMessage
+
+import pytest
+
+from kb_pipeline.errors import EncryptedDocument
+from kb_pipeline.parsing import parse
+from kb_pipeline.sources.media_type import EML
+
+
+def message() -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"], mail["To"], mail["Subject"] = "甲 <a@example.com>", "b@example.org", "关于放假的通知"
+    mail.set_content("plain text\n")
+    return mail
+
+
+def test_subject_addresses_and_the_html_body() -> None:
+    mail = message()
+    mail.add_alternative("<h2>安排</h2><p>十月一日起放假</p>", subtype="html")
+    mail.add_attachment("not read", filename="a.txt")
+    assert [(e.kind, e.level, e.text) for e in parse(mail.as_bytes(), EML)] == [
+        ("title", 1, "关于放假的通知"),
+        ("paragraph", None, "From: 甲 <a@example.com>; To: b@example.org"),
+        ("title", 2, "安排"),
+        ("paragraph", None, "十月一日起放假"),
+    ]
+
+
+def test_the_plain_body_serves_where_the_html_holds_no_text() -> None:
+    mail = message()
+    mail.add_alternative("<img src='cid:x'>", subtype="html")
+    assert parse(mail.as_bytes(), EML)[-1].text == "plain text"
+
+
+def test_raw_gb18030_headers_and_utf_16_messages_are_read() -> None:
+    text = "Subject: 本周例会的时间\nFrom: a@example.com\nContent-Type: text/plain; charset=gb2312\n\n请准时参加。\n"
+    for data in (text.encode("gb18030"), text.encode("utf-16")):
+        assert [e.text for e in parse(data, EML)] == ["本周例会的时间", "From: a@example.com", "请准时参加。"]
+
+
+def test_headers_that_break_the_grammar_do_not_lose_the_message() -> None:
+    data = b"From: <<a@example.com\nDate: INVALID\nSubject: x\nTo: ,;<\n\nbody\n"
+    assert parse(data, EML)[-1].text == "body"
+
+
+def test_an_encrypted_message_says_so() -> None:
+    with pytest.raises(EncryptedDocument):
+        parse(b"Subject: x\nContent-Type: multipart/encrypted; boundary=a\n\n--a--\n", EML)

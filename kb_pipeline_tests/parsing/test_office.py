@@ -1,0 +1,103 @@
+"""Word and PowerPoint: titles by style, tables keep their cells, nothing a reader sees is lost."""
+
+import io
+import zipfile
+
+import docx
+import pptx
+from docx.oxml import parse_xml
+from docx.oxml.ns import nsdecls
+from pptx.util import Inches
+
+from kb_pipeline.contracts import Element
+from kb_pipeline.parsing import parse
+from kb_pipeline.sources.media_type import DOCX, PPTM, PPTX
+
+MACRO_PRESENTATION = b"ms-powerpoint.presentation.macroEnabled"
+
+
+def outline(elements: list[Element]) -> list[tuple[str, int | None, str]]:
+    return [(e.kind, e.level, e.text) for e in elements]
+
+
+def saved(document: "docx.document.Document") -> bytes:
+    file = io.BytesIO()
+    document.save(file)
+    return file.getvalue()
+
+
+def test_styles_give_titles_with_levels_and_short_chinese_body_lines_stay_paragraphs() -> None:
+    document = docx.Document()
+    document.add_paragraph("员工手册", style="Title")
+    document.add_heading("考勤制度", 1)
+    document.add_heading("请假", 2)
+    document.add_paragraph("工作时间")
+    document.add_paragraph("年假", style="List Bullet")
+    assert outline(parse(saved(document), DOCX)) == [
+        ("title", 1, "员工手册"),
+        ("title", 1, "考勤制度"),
+        ("title", 2, "请假"),
+        ("paragraph", None, "工作时间"),
+        ("list_item", None, "年假"),
+    ]
+
+
+def test_tables_keep_cell_and_row_boundaries() -> None:
+    document = docx.Document()
+    table = document.add_table(2, 2)
+    for cell, text in zip([c for row in table.rows for c in row.cells], ["品名", "单价", "纸", "10 元"], strict=True):
+        cell.text = text
+    assert outline(parse(saved(document), DOCX)) == [("table", None, "品名\t单价\n纸\t10 元")]
+
+
+def test_a_table_of_one_column_is_only_a_frame() -> None:
+    document = docx.Document()
+    document.add_table(1, 1).cell(0, 0).text = "提示：请先备份"
+    assert outline(parse(saved(document), DOCX)) == [("paragraph", None, "提示：请先备份")]
+
+
+def test_page_headers_and_footers_are_dropped() -> None:
+    document = docx.Document()
+    document.sections[0].header.paragraphs[0].text = "内部资料"
+    document.sections[0].footer.paragraphs[0].text = "第 1 页"
+    document.add_paragraph("正文")
+    assert outline(parse(saved(document), DOCX)) == [("paragraph", None, "正文")]
+
+
+def test_tracked_insertions_content_controls_and_text_boxes_are_read_and_deletions_are_not() -> None:
+    document = docx.Document()
+    paragraph = document.add_paragraph("合同金额")._p
+    paragraph.append(parse_xml(f"<w:ins {nsdecls('w')}><w:r><w:t>为十万元</w:t></w:r></w:ins>"))
+    paragraph.append(parse_xml(f"<w:del {nsdecls('w')}><w:r><w:t>为五万元</w:t></w:r></w:del>"))
+    control = f"<w:sdt {nsdecls('w')}><w:sdtContent><w:p><w:r><w:t>甲方盖章</w:t></w:r></w:p></w:sdtContent></w:sdt>"
+    paragraph.addnext(parse_xml(control))
+    box = (
+        f'<w:r {nsdecls("w")}><w:pict><v:textbox xmlns:v="urn:schemas-microsoft-com:vml"><w:txbxContent>'
+        "<w:p><w:r><w:t>附注一</w:t></w:r></w:p><w:p><w:r><w:t>附注二</w:t></w:r></w:p>"
+        "</w:txbxContent></v:textbox></w:pict></w:r>"
+    )
+    paragraph.append(parse_xml(box))
+    texts = [e.text for e in parse(saved(document), DOCX)]
+    assert texts == ["合同金额为十万元", "附注一", "附注二", "甲方盖章"]
+
+
+def test_slides_give_their_titles_and_numbers_with_macros_or_without() -> None:
+    deck = pptx.Presentation()
+    for title, body in (("季度总结", "销售情况"), ("下一步", "人员安排")):
+        slide = deck.slides.add_slide(deck.slide_layouts[5])
+        slide.shapes.title.text = title
+        slide.shapes.add_textbox(Inches(1), Inches(3), Inches(4), Inches(1)).text_frame.text = body
+    file = io.BytesIO()
+    deck.save(file)
+    macro = io.BytesIO()
+    with zipfile.ZipFile(file) as package, zipfile.ZipFile(macro, "w") as copy:
+        for name in package.namelist():
+            plain, main = b"openxmlformats-officedocument.presentationml.presentation", b".main+xml"
+            copy.writestr(name, package.read(name).replace(plain + main, MACRO_PRESENTATION + main))
+    assert parse(macro.getvalue(), PPTM) == parse(file.getvalue(), PPTX)
+    assert [(e.kind, e.level, e.page, e.text) for e in parse(file.getvalue(), PPTX)] == [
+        ("title", 1, 1, "季度总结"),
+        ("paragraph", None, 1, "销售情况"),
+        ("title", 1, 2, "下一步"),
+        ("paragraph", None, 2, "人员安排"),
+    ]
