@@ -121,7 +121,7 @@ class ServiceUnavailable(TransientError):
 
 
 class DatabaseUnavailable(ServiceUnavailable):
-    """│       ├── ObjectStoreUnavailable."""
+    """PostgreSQL does not answer, or refuses us."""
 
 
 class ObjectStoreUnavailable(ServiceUnavailable):
@@ -129,7 +129,7 @@ class ObjectStoreUnavailable(ServiceUnavailable):
 
 
 class EmbeddingUnavailable(ServiceUnavailable):
-    """│       └── DiskFull."""
+    """No embedding server answers."""
 
 
 class DiskFull(ServiceUnavailable):

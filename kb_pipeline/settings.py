@@ -125,6 +125,7 @@ class Settings(_Section):
 
     home: Path = Field(default=Path(".kb"), exclude=True)
     config_path: Path | None = Field(default=None, exclude=True)
+    dagster_home: Path | None = Field(default=None, exclude=True)
     database_dsn: SecretStr | None = Field(default=None, exclude=True)
     embedding_api_key: SecretStr | None = Field(default=None, exclude=True)
 
@@ -148,7 +149,7 @@ class Settings(_Section):
         return self.object_store.url or (self.home / "objects").as_uri()
 
 
-_FROM_ENVIRONMENT_ONLY = ("home", "config_path", "database_dsn", "embedding_api_key")
+_FROM_ENVIRONMENT_ONLY = ("home", "config_path", "dagster_home", "database_dsn", "embedding_api_key")
 
 
 def check_source_name(name: str) -> str:
@@ -161,8 +162,13 @@ def check_source_name(name: str) -> str:
     return name
 
 
-def load_settings(environ: Mapping[str, str] | None = None, config: Path | None = None) -> Settings:
-    """Read kb.yaml and the environment. Raises SettingsError naming the file, the setting and the remedy."""
+def load_settings(
+    environ: Mapping[str, str] | None = None, config: Path | None = None, home: Path | None = None
+) -> Settings:
+    """Read kb.yaml and the environment; `config` and `home` win over KB_CONFIG and KB_HOME.
+
+    Raises SettingsError naming the file, the setting and the remedy.
+    """
     environ = os.environ if environ is None else environ
     named = config or (Path(environ["KB_CONFIG"]) if environ.get("KB_CONFIG") else None)
     path = named or Path("kb.yaml")
@@ -171,7 +177,8 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
     raw = _read_yaml(path) if path.is_file() else {}
     _refuse_environment_only(raw, path)
     _overlay(raw, environ)
-    raw["home"] = Path(environ.get("KB_HOME") or ".kb").absolute()
+    raw["home"] = (home or Path(environ.get("KB_HOME") or ".kb")).absolute()
+    raw["dagster_home"] = Path(environ["DAGSTER_HOME"]) if environ.get("DAGSTER_HOME") else None
     raw["config_path"] = path.absolute() if path.is_file() else None
     raw["database_dsn"] = environ.get("KB_DATABASE_DSN") or None
     raw["embedding_api_key"] = environ.get("KB_EMBEDDING_API_KEY") or None

@@ -81,8 +81,8 @@ def vectors_to_table(text_hashes: Sequence[str], vectors: np.ndarray) -> tuple[p
     dimension = int(vectors.shape[1]) if vectors.ndim == 2 else 0
     half = np.ascontiguousarray(vectors, dtype=np.float16)
     column = pa.FixedSizeListArray.from_arrays(pa.array(half.reshape(-1), pa.float16()), dimension)
-    schema = embedding_schema(dimension)
-    table = pa.Table.from_arrays([pa.array(text_hashes, pa.string()), column.cast(schema.field("vector").type)], schema)
+    names = pa.array(text_hashes, pa.string())
+    table = pa.Table.from_arrays([names, column], schema=embedding_schema(dimension))
     rows: Iterable[Mapping[str, str]] = (
         {"text_hash": name, "vector": base64.b64encode(row.tobytes()).decode()}
         for name, row in zip(text_hashes, half, strict=True)

@@ -1,0 +1,119 @@
+"""What the command line shows: progress while work goes on, tables of results, errors with their remedy."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from kb_pipeline.errors import KbError
+
+out = Console()
+err = Console(stderr=True)
+PROGRESS_LOGGER = "kb_pipeline.progress"
+
+
+def print_json(value: object) -> None:
+    """One line of JSON on standard output."""
+    out.print(json.dumps(plain(value), ensure_ascii=False, default=str), soft_wrap=True, highlight=False, markup=False)
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses to dicts, deeply."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
+    """A table; columns named in `numbers` are set flush right."""
+    drawn = Table(title=title or None, title_justify="left", header_style="bold", expand=False)
+    for column in columns:
+        drawn.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(str(cell)) for cell in row))
+    out.print(drawn)
+
+
+def show_error(error: KbError, *, as_json: bool) -> None:
+    """The message and what to do about it; a JSON object with --json."""
+    if as_json:
+        print_json({"error": type(error).__name__, "message": error.message, "remedy": error.remedy})
+    err.print(Text("Error: ", style="bold red") + Text(error.message), soft_wrap=True)
+    if error.remedy:
+        err.print(Text("       " + error.remedy), soft_wrap=True)
+
+
+@contextmanager
+def progress_shown() -> Iterator[None]:
+    """Show the progress that runs report by log: a live line a stage on a terminal, JSON lines otherwise."""
+    logger = logging.getLogger(PROGRESS_LOGGER)
+    level, propagate = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    if err.is_terminal:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
+        with Progress(*columns, console=err, transient=False) as progress:
+            handler: logging.Handler = _Live(progress)
+            with _attached(logger, handler):
+                yield
+    else:
+        with _attached(logger, _Lines()):
+            yield
+    logger.setLevel(level)
+    logger.propagate = propagate
+
+
+@contextmanager
+def _attached(logger: logging.Logger, handler: logging.Handler) -> Iterator[None]:
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Live(logging.Handler):
+    """One line a stage of a source, rewritten as it goes on; warnings stay above it."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self.progress = progress
+        self.lines: dict[tuple[str, str], Any] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event, stage = getattr(record, "event", ""), getattr(record, "stage", "")
+        if event in ("", "document"):
+            self.progress.console.print(Text(record.getMessage(), style="yellow"))
+            return
+        name = (getattr(record, "source", ""), stage)
+        if name not in self.lines:
+            self.lines[name] = self.progress.add_task("", total=None)
+        ended = event == "stage"
+        self.progress.update(
+            self.lines[name], description=record.getMessage(), total=1 if ended else None, completed=int(ended)
+        )
+
+
+class _Lines(logging.Handler):
+    """One JSON object a line on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = {"level": record.levelname.lower(), "message": record.getMessage()}
+        for name in ("event", "source", "stage", "documents"):
+            if hasattr(record, name):
+                line[name] = getattr(record, name)
+        sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")

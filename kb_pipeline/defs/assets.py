@@ -1,0 +1,147 @@
+"""Six assets, one partition a source system. Each body makes its stage complete for one source and reports."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dagster import (
+    AssetCheckResult,
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    DataVersion,
+    Failure,
+    MaterializeResult,
+    MetadataValue,
+    asset,
+)
+
+from kb_pipeline.contracts import StageName
+from kb_pipeline.defs import checks, metadata
+from kb_pipeline.defs.partitions import source_systems
+from kb_pipeline.defs.resources import KnowledgeBaseResource, SGLangResource
+from kb_pipeline.errors import KbError
+from kb_pipeline.pipeline import SourceRun, run_one, source_run
+from kb_pipeline.store import overview
+
+OWNERS = ["team:knowledge-base"]
+STAGE_OF_ASSET: dict[str, StageName] = {
+    "raw_documents": "raw",
+    "cleaned_elements": "parse",
+    "chunks": "chunk",
+    "masked_chunks": "mask",
+    "embeddings": "embed",
+    "vector_tables": "publish",
+}
+Check = Callable[[SourceRun], list[AssetCheckResult]]
+
+
+def _stage_asset(
+    name: str,
+    description: str,
+    *,
+    group: str,
+    kinds: set[str],
+    before: str | None = None,
+    check_specs: Sequence[Any] = (),
+    check: Check | None = None,
+    pool: str | None = None,
+) -> AssetsDefinition:
+    @asset(
+        name=name,
+        description=description,
+        group_name=group,
+        kinds=kinds,
+        owners=OWNERS,
+        deps=[before] if before else [],
+        partitions_def=source_systems,
+        check_specs=check_specs,
+        pool=pool,
+    )
+    def body(
+        context: AssetExecutionContext, knowledge_base: KnowledgeBaseResource, sglang: SGLangResource
+    ) -> MaterializeResult:  # type: ignore[type-arg] # Dagster reads this annotation and knows no generic
+        stage, source = STAGE_OF_ASSET[name], context.partition_key
+        try:
+            settings = sglang.apply(knowledge_base.settings())
+            with source_run(settings, source, context.run_id, last=_is_last(context, name)) as run:
+                report = run_one(run, stage)
+                described = metadata.describe(run, report, stage)
+                if stage in metadata.SAMPLED:
+                    described["sample"] = metadata.sample_table(run)
+                return MaterializeResult(
+                    metadata=described,
+                    data_version=DataVersion(overview.data_version(run.connection, source, stage)),
+                    check_results=check(run) if check else [],
+                )
+        except KbError as error:
+            raise Failure(
+                description=str(error),
+                metadata={"error": type(error).__name__, "remedy": MetadataValue.text(error.remedy)},
+                allow_retries=False,
+            ) from error
+
+    return body
+
+
+def _is_last(context: AssetExecutionContext, name: str) -> bool:
+    """Whether no later stage of this run follows: the source's lease is then given back."""
+    selection = context.run.asset_selection
+    selected = {key.to_user_string() for key in selection} if selection else set(STAGE_OF_ASSET)
+    order = list(STAGE_OF_ASSET)
+    return not any(later in selected for later in order[order.index(name) + 1 :])
+
+
+raw_documents = _stage_asset(
+    "raw_documents",
+    "What the source system holds now: its listing compared with the ledger as a set. Only objects whose ETag, size or "
+    "time changed are read, to hash them; documents that are gone are marked deleted.",
+    group="ingest",
+    kinds={"s3", "python"},
+)
+cleaned_elements = _stage_asset(
+    "cleaned_elements",
+    "Documents read into titles, paragraphs, lists and tables, each in a worker process of its own with a time and a "
+    "memory limit. One bad file goes to quarantine and costs only itself.",
+    group="ingest",
+    kinds={"python", "arrow"},
+    before="raw_documents",
+)
+chunks = _stage_asset(
+    "chunks",
+    "Passages cut along the heading structure, with heading path, pages and order.",
+    group="prepare",
+    kinds={"python", "arrow"},
+    before="cleaned_elements",
+)
+masked_chunks = _stage_asset(
+    "masked_chunks",
+    "Passages with personal data and amounts replaced by labels, by the source's policy. Masking checks its own "
+    "output: a document that still holds something detectable goes to quarantine.",
+    group="prepare",
+    kinds={"python", "arrow"},
+    before="chunks",
+    check_specs=checks.masked_chunks_checks,
+    check=checks.check_masked,
+)
+embeddings = _stage_asset(
+    "embeddings",
+    "One vector a distinct masked text, in the model's native dimension. A text that already has a vector of this "
+    "model is not sent again.",
+    group="embed",
+    kinds={"sglang", "python"},
+    before="masked_chunks",
+    pool="embedding",
+)
+vector_tables = _stage_asset(
+    "vector_tables",
+    "Chunk and vector rows in PostgreSQL, written by difference, each document with the ledger in one transaction: "
+    "readers see its old version or its new one.",
+    group="serve",
+    kinds={"postgres", "pgvector"},
+    before="embeddings",
+    check_specs=checks.vector_tables_checks,
+    check=checks.check_published,
+)
+
+ALL_ASSETS = [raw_documents, cleaned_elements, chunks, masked_chunks, embeddings, vector_tables]
+ALL_KEYS = [AssetKey(name) for name in STAGE_OF_ASSET]

@@ -1,0 +1,66 @@
+"""What a materialization says of itself: counts, costs, a sample of masked chunks, the newest quarantined documents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
+from dagster._core.definitions.metadata import RawMetadataValue
+
+from kb_pipeline.contracts import MaskedChunk, StageName
+from kb_pipeline.pipeline import SourceRun, report_json
+from kb_pipeline.runner import StageReport
+from kb_pipeline.store import overview
+from kb_pipeline.store.artifacts import read_table, table_to_records
+
+SAMPLE_ROWS = 5
+SAMPLE_CHARACTERS = 300
+NEWEST_QUARANTINED = 10
+# Text is shown from here on only: before, it is not masked.
+SAMPLED: tuple[StageName, ...] = ("mask", "embed", "publish")
+
+
+def describe(run: SourceRun, report: StageReport, stage: StageName) -> dict[str, RawMetadataValue]:
+    """Metadata of one stage of one source, for the Dagster UI."""
+    metadata: dict[str, RawMetadataValue] = {
+        "dagster/partition_row_count": report.considered,
+        "documents considered": report.considered,
+        "done": report.done,
+        "reused": report.reused,
+        "quarantined": report.quarantined,
+        "waiting": report.failed,
+        "rows written": report.rows,
+        "seconds": report.seconds,
+        "report": MetadataValue.json(report_json(report)),
+    }
+    if report.deleted:
+        metadata["deleted"] = report.deleted
+    totals = overview.stats(run.connection, run.source_system, stage)
+    metadata.update({name.replace(".", ": "): value for name, value in sorted(totals.items())})
+    metadata.update({name.replace("_", " "): value for name, value in report.costs.items()})
+    quarantined = overview.quarantined(run.connection, run.source_system, NEWEST_QUARANTINED)
+    if quarantined:
+        metadata["newest quarantined"] = _table(
+            ("document", "stage", "error_class", "error_message"),
+            [(q.name, q.stage, q.error_class, q.error_message) for q in quarantined],
+        )
+    return metadata
+
+
+def sample_table(run: SourceRun) -> MetadataValue:
+    """A few masked chunks, one each of documents spread over the source."""
+    artifacts = overview.current_artifacts(run.connection, run.source_system, "mask")
+    rows = []
+    for _, name, ref in artifacts[:: max(1, len(artifacts) // SAMPLE_ROWS)][:SAMPLE_ROWS]:
+        chunks: list[MaskedChunk] = table_to_records(read_table(run.store, ref).slice(0, 1), MaskedChunk)
+        for chunk in chunks:
+            page = str(chunk.page_start or "")
+            rows.append((name, " > ".join(chunk.section_path), page, chunk.content[:SAMPLE_CHARACTERS]))
+    return _table(("source_file", "section", "page", "content"), rows)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> MetadataValue:
+    return MetadataValue.table(
+        [TableRecord(dict(zip(columns, row, strict=True))) for row in rows],
+        TableSchema([TableColumn(name) for name in columns]),
+    )

@@ -1,0 +1,93 @@
+"""Run the sync job in this process, on the Dagster instance that the UI shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from dagster import DagsterInstance, Definitions, Failure
+
+from kb_pipeline.defs.assets import STAGE_OF_ASSET
+from kb_pipeline.defs.jobs import SYNC
+from kb_pipeline.defs.partitions import SOURCE_SYSTEMS
+from kb_pipeline.errors import KbError
+from kb_pipeline.local.dagster_home import prepare_dagster_home
+from kb_pipeline.settings import Settings
+
+TOTALS = ("object_reads", "object_writes", "model_calls", "model_texts")
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What one run over one source system did. `stages` maps a stage to its report, totals add up over the stages."""
+
+    source_system: str
+    run_id: str
+    seconds: float
+    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    object_reads: int = 0
+    object_writes: int = 0
+    model_calls: int = 0
+    model_texts: int = 0
+    peak_worker_bytes: int = 0
+
+
+@contextmanager
+def dagster_instance(settings: Settings) -> Iterator[DagsterInstance]:
+    """The instance of the settings' DAGSTER_HOME."""
+    home = prepare_dagster_home(settings)
+    os.environ["DAGSTER_HOME"] = str(home)
+    with DagsterInstance.from_config(str(home)) as instance:
+        yield instance
+
+
+def register_sources(settings: Settings, names: Sequence[str]) -> None:
+    """Add source systems as partitions; those that are there already stay."""
+    with dagster_instance(settings) as instance:
+        instance.add_dynamic_partitions(SOURCE_SYSTEMS, list(names))
+
+
+def run_sync(definitions: Definitions, settings: Settings, source_system: str) -> SyncReport:
+    """Run all six stages of one source system. Raises the KbError that stopped the run, if one did."""
+    where = {"home": str(settings.home)}
+    if settings.config_path:
+        where["config_path"] = str(settings.config_path)
+    run_config = {
+        "resources": {"knowledge_base": {"config": where}},
+        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+    }
+    job = definitions.resolve_job_def(SYNC)
+    with dagster_instance(settings) as instance:
+        instance.add_dynamic_partitions(SOURCE_SYSTEMS, [source_system])
+        try:
+            result = job.execute_in_process(run_config=run_config, instance=instance, partition_key=source_system)
+        except Failure as failure:
+            raise _cause(failure) from None
+        record = instance.get_run_record_by_id(result.run_id)
+    seconds = (record.end_time - record.start_time) if record and record.end_time and record.start_time else 0.0
+    stages: dict[str, dict[str, Any]] = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        stage = STAGE_OF_ASSET[materialization.asset_key.to_user_string()]
+        value: Any = materialization.metadata["report"].value
+        stages[stage] = dict(value)
+    return _report(source_system, result.run_id, round(seconds, 3), stages)
+
+
+def _report(source: str, run_id: str, seconds: float, stages: dict[str, dict[str, Any]]) -> SyncReport:
+    totals = {name: sum(s["costs"].get(name, 0) for s in stages.values()) for name in TOTALS}
+    peak = max((s["costs"].get("peak_worker_bytes", 0) for s in stages.values()), default=0)
+    return SyncReport(source, run_id, seconds, stages, peak_worker_bytes=peak, **totals)
+
+
+def _cause(failure: BaseException) -> BaseException:
+    """Our own error behind Dagster's, or Dagster's when there is none."""
+    cause: BaseException | None = failure
+    while cause is not None:
+        if isinstance(cause, KbError):
+            return cause
+        cause = cause.__cause__
+    return failure

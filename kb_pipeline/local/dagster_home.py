@@ -1,0 +1,22 @@
+"""The folder of the Dagster instance: DAGSTER_HOME, or KB_HOME/dagster with the project's dagster.yaml in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kb_pipeline.settings import Settings
+
+INSTANCE_FILE = "dagster.yaml"
+
+
+def prepare_dagster_home(settings: Settings) -> Path:
+    """Make the folder and return it. A DAGSTER_HOME set by the user is used as it is."""
+    if settings.dagster_home:
+        return settings.dagster_home
+    home = settings.home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    beside = settings.config_path.parent if settings.config_path else Path.cwd()
+    project, own = beside / INSTANCE_FILE, home / INSTANCE_FILE
+    if project.is_file() and (not own.is_file() or own.read_bytes() != project.read_bytes()):
+        own.write_bytes(project.read_bytes())
+    return home

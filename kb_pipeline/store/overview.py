@@ -1,0 +1,166 @@
+"""What people ask of the ledger: sources, spaces, the quarantine, totals. Reads only, but for retry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import sql
+
+from kb_pipeline.contracts import ArtifactRef, StageName
+from kb_pipeline.store.database import Connection, identifier
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOverview:
+    """One source system: live documents, those in quarantine at any stage, deleted ones, published chunks."""
+
+    source_system: str
+    documents: int
+    quarantined: int
+    deleted: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceOverview:
+    """One embedding space and the rows of its vector table."""
+
+    space_id: str
+    model: str
+    dimension: int
+    status: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A document in quarantine: where it failed and why. `name` is masked."""
+
+    document_id: str
+    source_system: str
+    name: str
+    media_type: str
+    stage: str
+    error_class: str
+    error_message: str
+    attempts: int
+    since: datetime
+
+
+def sources(connection: Connection) -> list[SourceOverview]:
+    """Every source system that the ledger knows."""
+    rows = connection.execute(
+        "SELECT d.source_system, count(*) FILTER (WHERE d.deleted_at IS NULL),"
+        " count(*) FILTER (WHERE d.deleted_at IS NULL AND q.document_id IS NOT NULL),"
+        " count(*) FILTER (WHERE d.deleted_at IS NOT NULL), coalesce(sum(c.n), 0)::bigint"
+        " FROM kb.document d"
+        " LEFT JOIN (SELECT DISTINCT document_id FROM kb.stage_state WHERE status = 'quarantined') q"
+        " USING (document_id)"
+        " LEFT JOIN (SELECT document_id, count(*) AS n FROM kb.chunk GROUP BY 1) c USING (document_id)"
+        " GROUP BY 1 ORDER BY 1"
+    )
+    return [SourceOverview(*row) for row in rows]
+
+
+def spaces(connection: Connection) -> list[SpaceOverview]:
+    """Every embedding space with its number of rows."""
+    found = connection.execute(
+        "SELECT space_id, model, dimension, status, table_name FROM kb.space ORDER BY created_at"
+    ).fetchall()
+    counted = []
+    for space_id, model, dimension, status, table in found:
+        row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(identifier(table))).fetchone()
+        counted.append(SpaceOverview(space_id, model, dimension, status, row[0] if row else 0))
+    return counted
+
+
+def quarantined(connection: Connection, source_system: str | None = None, limit: int = 1000) -> list[Quarantined]:
+    """Documents in quarantine, the newest first."""
+    rows = connection.execute(
+        "SELECT d.document_id, d.source_system, coalesce(d.display_name, d.document_id), coalesce(d.media_type, ''),"
+        " s.stage, coalesce(s.error_class, ''), coalesce(s.error_message, ''), s.attempts, s.updated_at"
+        " FROM kb.stage_state s JOIN kb.document d USING (document_id)"
+        " WHERE s.status = 'quarantined' AND d.deleted_at IS NULL"
+        " AND (%(source)s::text IS NULL OR d.source_system = %(source)s)"
+        " ORDER BY s.updated_at DESC, d.document_id LIMIT %(limit)s",
+        {"source": source_system, "limit": limit},
+    )
+    return [Quarantined(*row) for row in rows]
+
+
+def retry(connection: Connection, document_ids: Sequence[str] | None, source_system: str | None) -> int:
+    """Mark quarantined documents to be tried again by the next sync, by the beginnings of their ids; None means all."""
+    return connection.execute(
+        "UPDATE kb.stage_state s SET status = 'retry', updated_at = now() FROM kb.document d"
+        " WHERE d.document_id = s.document_id AND s.status = 'quarantined'"
+        " AND (%(ids)s::text[] IS NULL OR EXISTS (SELECT FROM unnest(%(ids)s) p WHERE starts_with(s.document_id, p)))"
+        " AND (%(source)s::text IS NULL OR d.source_system = %(source)s)",
+        {"ids": list(document_ids) if document_ids is not None else None, "source": source_system},
+    ).rowcount
+
+
+def stats(connection: Connection, source_system: str, stage: StageName) -> dict[str, int]:
+    """The statistics of the source's current artifacts at a stage, added up (tokens, masked spans ...)."""
+    rows = connection.execute(
+        "SELECT e.key, sum(e.value::bigint)::bigint FROM kb.stage_state s JOIN kb.document d USING (document_id)"
+        " JOIN kb.artifact a USING (fingerprint), jsonb_each_text(a.stats) e"
+        " WHERE d.source_system = %s AND d.deleted_at IS NULL AND s.stage = %s AND s.status = 'ok' GROUP BY 1",
+        (source_system, stage),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def current_artifacts(
+    connection: Connection, source_system: str, stage: StageName
+) -> list[tuple[str, str, ArtifactRef]]:
+    """(document id, masked name, artifact) of every live document that has an ok artifact at this stage."""
+    rows = connection.execute(
+        "SELECT d.document_id, coalesce(d.display_name, d.document_id), a.uri, a.size, a.sha256"
+        " FROM kb.stage_state s JOIN kb.document d USING (document_id) JOIN kb.artifact a USING (fingerprint)"
+        " WHERE d.source_system = %s AND d.deleted_at IS NULL AND s.stage = %s AND s.status = 'ok'"
+        " ORDER BY d.key",
+        (source_system, stage),
+    )
+    return [(row[0], row[1], ArtifactRef(*row[2:])) for row in rows]
+
+
+def published_rows(connection: Connection, source_system: str, table: str) -> tuple[int, int, int]:
+    """(rows the ledger says are published, chunk rows, vector rows) of a source: equal when all is well."""
+    row = connection.execute(
+        sql.SQL(
+            "SELECT (SELECT coalesce(sum(s.rows), 0) FROM kb.stage_state s JOIN kb.document d USING (document_id)"
+            "   WHERE d.source_system = %(source)s AND s.stage = 'publish' AND s.status = 'ok')::bigint,"
+            " (SELECT count(*) FROM kb.chunk c JOIN kb.document d USING (document_id)"
+            "   WHERE d.source_system = %(source)s),"
+            " (SELECT count(*) FROM {} v WHERE v.source_system = %(source)s)"
+        ).format(identifier(table)),
+        {"source": source_system},
+    ).fetchone()
+    return (row[0], row[1], row[2]) if row else (0, 0, 0)
+
+
+def bad_vectors(connection: Connection, source_system: str, table: str) -> int:
+    """Vectors of a source that are not finite or not of unit length (within 1 %: half precision)."""
+    row = connection.execute(
+        sql.SQL(
+            "SELECT count(*) FROM {} WHERE source_system = %s AND NOT (l2_norm(embedding) BETWEEN 0.99 AND 1.01)"
+        ).format(identifier(table)),
+        (source_system,),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def data_version(connection: Connection, source_system: str, stage: StageName) -> str:
+    """One short value for everything this stage holds for a source; equal content, equal value.
+
+    Computed in the database, where the rows are: it tells versions apart in the UI and names nothing.
+    """
+    row = connection.execute(
+        "SELECT md5(coalesce(string_agg(s.document_id || ':' || coalesce(s.output_hash, ''), ','"
+        " ORDER BY s.document_id), '')) FROM kb.stage_state s JOIN kb.document d USING (document_id)"
+        " WHERE d.source_system = %s AND d.deleted_at IS NULL AND s.stage = %s AND s.status = 'ok'",
+        (source_system, stage),
+    ).fetchone()
+    return str(row[0])[:16] if row else ""
