@@ -17,9 +17,7 @@ from types import ModuleType
 from typing import Any
 
 _OFF = {"DO_NOT_TRACK": "true", "SCARF_NO_ANALYTICS": "true", "UNSTRUCTURED_DISABLE_NOTICE": "1"}
-_PARTITIONERS = ("docx", "html", "md", "pptx")
-# What unstructured and we import at first use only.
-_LAZY = ("charset_normalizer", "markdown.extensions.fenced_code", "markdown.extensions.tables")
+_PARTITIONERS = ("docx", "html", "pptx")
 # Modules that bind the classifiers of text_type by name.
 _CLASSIFYING = ("docx", "pptx", "html.parser")
 
@@ -35,8 +33,7 @@ def warm_up() -> None:
     """Import all that parsing needs, so that forked workers share it."""
     for name in _PARTITIONERS:
         partitioner(name)
-    for module in _LAZY:
-        importlib.import_module(module)
+    importlib.import_module("charset_normalizer")  # decoding.py does at first need
 
 
 @cache

@@ -22,6 +22,16 @@ def test_markdown_structure_survives() -> None:
     ]
 
 
+def test_code_and_tables_inside_a_list_are_code_and_tables() -> None:
+    text = "1. 启动\n\n   ```sh\n   ./start\n   ```\n\n2. 检查\n\n   |a|b|\n   |-|-|\n   |1|2|\n"
+    assert outline(text, MARKDOWN) == [
+        ("paragraph", None, "启动"),
+        ("code", None, "./start"),
+        ("paragraph", None, "检查"),
+        ("table", None, "a\tb\n1\t2"),
+    ]
+
+
 def test_front_matter_is_a_paragraph_and_no_heading() -> None:
     assert outline("---\ntitle: 指南\n---\n# 开始\n", MARKDOWN) == [
         ("paragraph", None, "title: 指南"),
