@@ -41,8 +41,8 @@ finish() {
     trap - EXIT INT TERM
     if [[ -n $server ]]; then # its own process group, so this reaches the scheduler and the detokenizer too
         kill -TERM -- "-$server" 2>/dev/null || true
-        for _ in {1..50}; do
-            kill -0 -- "-$server" 2>/dev/null || break
+        for _ in {1..20}; do
+            kill -0 "$server" 2>/dev/null || break # not the group: a zombie in it would keep us waiting
             sleep 0.1
         done
         kill -KILL -- "-$server" 2>/dev/null || true
@@ -72,6 +72,18 @@ start_server() {
     server=$!
 }
 
+check_launch_lines() { # while the server starts: the production flags, against this SGLang's own parser
+    local size
+    for size in 0.6B 4B 8B; do
+        "$here/launch.sh" "$size" --gpus 2 --revision main --print >"$work/launch-$size"
+    done
+    PYTHONPATH=$here/cpu "$environment/bin/python" "$here/cpu/check_launch.py" "$work"/launch-* 2>"$work/launch.log" || {
+        tail -n 5 "$work/launch.log" >&2
+        say "a flag of infra/sglang/launch.sh is not one that this SGLang knows"
+        exit 1
+    }
+}
+
 wait_until_ready() {
     local url=$1 deadline=$((SECONDS + ready_within))
     until "$python" -c 'import sys, urllib.request as r; r.urlopen(sys.argv[1] + "/health", timeout=5)' "$url" 2>/dev/null; do
@@ -95,6 +107,7 @@ port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)
 url=http://127.0.0.1:$port
 started=$SECONDS
 start_server "$port"
+check_launch_lines
 wait_until_ready "$url"
 say "SGLang ready at $url after $((SECONDS - started)) s"
 timeout --kill-after=30 1200 "$python" -m pytest -m sglang kb_pipeline_tests/contract \
