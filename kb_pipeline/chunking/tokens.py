@@ -1,7 +1,7 @@
 """How many tokens a text costs, without a tokenizer.
 
-One rule for every character, so that a million characters are one pass over an array and so that joining two texts
-never costs more than the two did apart. Costs are quarters of a token:
+One rule for every character, so that a million characters are one pass over an array, and so that two texts joined
+anywhere but inside a word never cost more than they did apart. Costs are quarters of a token:
 
     an ideograph, kana, CJK or fullwidth punctuation     4
     a digit (Qwen has one token a digit)                 4

@@ -18,13 +18,12 @@ _OLDEST_YEAR = 1850
 
 def resident_id(number: str) -> bool:
     """Whether 18 characters are a Chinese resident identity number: region, date of birth, check character."""
-    if len(number) != 18 or not (number[:17].isascii() and number[:17].isdigit()):
+    if len(number) != 18 or number[:2] not in _PROVINCES or not number[:17].isdigit():
         return False
-    return resident_check(number) and number[:2] in _PROVINCES and _date(number[6:14])
+    return _date(number[6:14]) and _check_character(number)
 
 
-def resident_check(number: str) -> bool:
-    """Whether the 18th character is the check character of the 17 digits before it."""
+def _check_character(number: str) -> bool:
     total = sum(int(digit) * weight for digit, weight in zip(number[:17], _WEIGHTS, strict=True))
     return _CHECK[total % 11] == number[17].upper()
 

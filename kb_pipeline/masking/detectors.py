@@ -1,8 +1,9 @@
 """Where personal data stands in a folded text: one pure function an entity, each returning (start, end) pairs.
 
 Look-arounds are spelled out in ASCII: to `\\b` a Chinese character is a letter, so that it finds no border in
-手机13800138000. Candidates begin at every group of digits (a look-ahead holds the match), so that a number beside
-another one is not read as part of it.
+手机13800138000. Candidates begin at every group of digits, so that a number beside another one is not read as part
+of it. A pattern begins with a character to search for; what must not stand before it is looked for after that, because
+the engine skips quickly only to a character.
 """
 
 from __future__ import annotations
@@ -21,50 +22,59 @@ _NOT_DIGITS = re.compile(r"[^0-9Xx]")
 _ANY_DIGIT = re.compile(r"[0-9]")
 
 
-def _at_group(*bodies: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(rf"(?<![0-9])(?=({body})(?![0-9]))") for body in bodies)
+def _from(first: str, *rests: str) -> tuple[re.Pattern[str], ...]:
+    """Patterns for `first` where no digit stands before it, looking ahead at each of `rests` with no digit after it.
+
+    The match is one character long, so that the next candidate may begin inside this one.
+    """
+    return tuple(re.compile(rf"{first}(?<![0-9].)(?=({rest})(?![0-9]))") for rest in rests)
 
 
-_RESIDENT = _at_group(rf"[1-9](?:{_GAP}?[0-9]){{16}}{_GAP}?[0-9Xx]")
-_CARD = _at_group(
-    r"[0-9]{13,19}",
-    rf"[0-9]{{4}}(?:{_GAP}[0-9]{{4}}){{3}}",
-    rf"[0-9]{{4}}(?:{_GAP}[0-9]{{4}}){{3}}{_GAP}[0-9]{{1,3}}",
-    rf"[0-9]{{4}}{_GAP}[0-9]{{6}}{_GAP}[0-9]{{4,5}}",
-    rf"[0-9]{{6}}{_GAP}[0-9]{{7,13}}",
+_RESIDENT = _from("[1-9]", rf"(?:{_GAP}?[0-9]){{16}}{_GAP}?[0-9Xx]")
+_CARD = _from(
+    "[0-9]",
+    r"[0-9]{12,18}",
+    rf"[0-9]{{3}}(?:{_GAP}[0-9]{{4}}){{3}}",
+    rf"[0-9]{{3}}(?:{_GAP}[0-9]{{4}}){{3}}{_GAP}[0-9]{{1,3}}",
+    rf"[0-9]{{3}}{_GAP}[0-9]{{6}}{_GAP}[0-9]{{4,5}}",
+    rf"[0-9]{{5}}{_GAP}[0-9]{{7,13}}",
 )
-_MOBILE_BODY = rf"1[3-9](?:{_GAP}?[0-9]){{9}}"
+_MOBILE_REST = rf"[3-9](?:{_GAP}?[0-9]){{9}}"
+_EXTENSION = r"(?:(?:-| ?(?:转|轉|分机|ext\.?|[xX]) ?)[0-9]{1,6})?"
 _PHONE = (
-    *_at_group(
-        _MOBILE_BODY,
-        rf"(?:00)?86{_GAP}?{_MOBILE_BODY}",
-        # Fixed lines: area codes are 010, 02x and 03xx to 09xx.
-        r"0(?:10|2[0-9]|[3-9][0-9]{2})[ -]?[2-9](?:[ -]?[0-9]){6,7}(?:-[0-9]{1,5})?",
-        r"[48]00[ -][0-9]{3,4}[ -]?[0-9]{3,4}",
-        # North America, as people write it there.
-        r"(?:1[ .-])?[2-9][0-9]{2}[ .-][2-9][0-9]{2}[ .-][0-9]{4}",
-    ),
-    re.compile(r"(?=([(（]0(?:10|2[0-9]|[3-9][0-9]{2})[)）] ?[2-9][0-9]{2,3}[ -]?[0-9]{4})(?![0-9]))"),
-    re.compile(r"(?=((?:\+?1[ .-]?)?\([2-9][0-9]{2}\) ?[2-9][0-9]{2}[ .-][0-9]{4})(?![0-9]))"),
-    re.compile(r"(?<![0-9+])(?=(\+[1-9](?:[ .()/-]{0,2}[0-9]){7,14})(?![0-9]))"),
+    *_from("1", _MOBILE_REST),
+    *_from("8", rf"6{_GAP}?1{_MOBILE_REST}"),
+    *_from("0", rf"086{_GAP}?1{_MOBILE_REST}"),
+    # Chinese fixed lines: area codes are 010, 02x and 03xx to 09xx.
+    *_from("0", rf"(?:10|2[0-9]|[3-9][0-9]{{2}})[ -]?[2-9](?:[ -]?[0-9]){{6,7}}{_EXTENSION}"),
+    # Other countries' trunk prefix, an area and groups; not the end of a longer row of groups.
+    *_from("0(?<![0-9][ -].)", rf"[1-9][0-9]{{1,2}}(?:[ -][0-9]{{2,4}}){{2,4}}{_EXTENSION}"),
+    *_from("[48]", r"00[ -][0-9]{3,4}[ -]?[0-9]{3,4}"),
+    # North America, as people write it there.
+    *_from("[0-9]", rf"(?:[ .-]|01[ .-])?[0-9]{{2,3}}([ .-])[0-9]{{3}}\2[0-9]{{4}}{_EXTENSION}"),
+    *_from(r"\(", rf"[0-9]{{2,4}}\) ?[0-9]{{3,4}}[ .-]?[0-9]{{3,4}}{_EXTENSION}"),
+    *_from("（", rf"0[0-9]{{2,3}}） ?[0-9]{{3,4}}[ -]?[0-9]{{4}}{_EXTENSION}"),
+    *_from(r"\+", rf"[1-9](?:[ .()/-]{{0,2}}[0-9]){{6,14}}{_EXTENSION}"),
 )
-_EXTENSION = re.compile(r" ?(?:转|轉|分机|ext\.?|x) ?[0-9]{1,6}(?![0-9])", re.IGNORECASE)
+# Any number of six digits and more that is called one.
+_CALLED = re.compile(
+    r"(?:电话|電話|手机|手機|座机|座機|传真|傳真|联系方式|聯絡|(?<![A-Za-z])(?:tel|phone|mobile|cell|fax|call|whatsapp))"
+    r"[^0-9\n+(]{0,12}([+(]{0,2}[0-9](?:[ ().-]{0,2}[0-9]){5,14})(?![0-9])",
+    re.IGNORECASE,
+)
 
-_LOCAL_PART = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.!#$%&'*+/=?^_`{|}~-")
+_LOCAL_PART = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+|\[?(?:[0-9]{1,3}\.){3}[0-9]{1,3}\]?")
 
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"(?<![0-9.]){_OCTET}(?:\.{_OCTET}){{3}}(?!\.?[0-9])")
-_COLONS = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+_QUAD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])(?:/[0-9]{1,2}(?![0-9]))?")
+_COLONS = re.compile(r":[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*")
+_HEXADECIMAL = frozenset("0123456789ABCDEFabcdef:.")
+_ZONE_OR_PREFIX = re.compile(r"%[0-9A-Za-z]+|/[0-9]{1,3}(?![0-9])")
 
 
 def _valid(patterns: Iterable[re.Pattern[str]], text: str, check: Callable[[str], bool]) -> list[Span]:
-    return [
-        match.span(1)
-        for pattern in patterns
-        for match in pattern.finditer(text)
-        if check(_NOT_DIGITS.sub("", match.group(1)))
-    ]
+    spans = [(match.start(), match.end(1)) for pattern in patterns for match in pattern.finditer(text)]
+    return [(start, end) for start, end in spans if check(_NOT_DIGITS.sub("", text[start:end]))]
 
 
 def find_resident_ids(text: str) -> list[Span]:
@@ -78,20 +88,12 @@ def find_bank_cards(text: str) -> list[Span]:
 
 
 def find_phone_numbers(text: str) -> list[Span]:
-    """Chinese mobile, fixed and service numbers, North American ones, and any that begins with + and a country."""
+    """Chinese mobile, fixed and service numbers, North American ones, any that begins with + and a country's code, and
+    any that a word before it calls a telephone number."""
     if not _ANY_DIGIT.search(text):
         return []
-    spans = [match.span(1) for pattern in _PHONE for match in pattern.finditer(text)]
-    return [(_with_plus(text, start), _with_extension(text, end)) for start, end in spans]
-
-
-def _with_plus(text: str, start: int) -> int:
-    return start - 1 if text[start - 1 : start] == "+" else start
-
-
-def _with_extension(text: str, end: int) -> int:
-    match = _EXTENSION.match(text, end)
-    return match.end() if match else end
+    spans = [(match.start(), match.end(1)) for pattern in _PHONE for match in pattern.finditer(text)]
+    return spans + [match.span(1) for match in _CALLED.finditer(text)]
 
 
 def find_emails(text: str) -> list[Span]:
@@ -102,6 +104,8 @@ def find_emails(text: str) -> list[Span]:
         start = at
         while start and text[start - 1] in _LOCAL_PART:
             start -= 1
+        while start < at and text[start] in ".'":
+            start += 1
         domain = _DOMAIN.match(text, at + 1)
         if start < at and domain:
             spans.append((start, domain.end()))
@@ -110,28 +114,40 @@ def find_emails(text: str) -> list[Span]:
 
 
 def find_ip_addresses(text: str) -> list[Span]:
-    """IPv4 with valid octets and IPv6 in any of its spellings. A version like 1.2.3.4 cannot be told apart."""
-    spans = [match.span() for match in _IPV4.finditer(text)]
+    """IPv4 with valid octets and IPv6 in any of its spellings, with a zone or the length of a prefix if one follows.
+
+    A version like 1.2.3.4 cannot be told apart.
+    """
+    spans = [match.span() for match in _QUAD.finditer(text) if _ipv4(text, match)]
     if ":" in text:
         spans += [span for match in _COLONS.finditer(text) if (span := _ipv6(text, *match.span()))]
     return spans
 
 
+def _ipv4(text: str, match: re.Match[str]) -> bool:
+    start = match.start()
+    octets = match.group().partition("/")[0].split(".")
+    alone = not (start and (text[start - 1].isdigit() or (text[start - 1] == "." and text[start - 2].isdigit())))
+    return alone and all(octet == str(int(octet)) and int(octet) < 256 for octet in octets)
+
+
 def _ipv6(text: str, start: int, end: int) -> Span | None:
-    if start and text[start - 1].isascii() and text[start - 1].isalnum():
-        start = text.index(":", start) + 1
-    if text[start] == ":" and text[start + 1 : start + 2] != ":":
+    while start and text[start - 1] in _HEXADECIMAL:
+        start -= 1
+    if start and text[start].isalpha() and text[start - 1].isascii() and text[start - 1].isalpha():
+        start = text.index(":", start) + 1  # the end of a word, as in interface::
+    if text.startswith(":", start) and (not text.startswith("::", start) or text.startswith(":::", start)):
         start += 1
     while end > start and (text[end - 1] == "." or (text[end - 1] == ":" and text[end - 2] != ":")):
         end -= 1
-    candidate = text[start:end]
-    if not _ANY_DIGIT.search(candidate):
+    suffix = _ZONE_OR_PREFIX.match(text, end)
+    if not _ANY_DIGIT.search(text[start:end]) and not suffix:
         return None
     try:
-        ipaddress.IPv6Address(candidate)
+        ipaddress.IPv6Address(text[start:end])
     except ValueError:
         return None
-    return start, end
+    return start, suffix.end() if suffix else end
 
 
 DETECTORS: dict[str, Callable[[str], list[Span]]] = {

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from kb_pipeline.masking.checksums import luhn, resident_id
 
 _RUN = re.compile(r"[0-9]{10,}[Xx]?")
-_MOBILE = re.compile(r"(?:0?0?86)?(1[3-9][0-9]{9})")
+_MOBILE = re.compile(r"(?:(?:00)?86)?(1[3-9][0-9]{9})")
 _MAIL = re.compile(r"[A-Za-z0-9]@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2}")
 _QUAD = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])")
 _PRICE = re.compile(r"[¥€£] ?[0-9]")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 
 from kb_pipeline import identity
 from kb_pipeline.contracts import Chunk, MaskedChunk, MaskedText
@@ -13,8 +15,9 @@ from kb_pipeline.masking.folding import fold
 from kb_pipeline.masking.spans import Finding, merge_overlaps, replace_spans
 
 _PATH_SEPARATOR = " > "
-# Taking one number out can free another that touched it. Three rounds end every case known; the gate judges the rest.
-_ROUNDS = 3
+_REACH = 2
+_DIGIT_LAST = re.compile(r"\d[ -]?\Z")
+_DIGIT_FIRST = re.compile(r"[\dXx]")
 
 
 def warm_up() -> None:
@@ -27,31 +30,44 @@ def warm_up() -> None:
 def mask_chunks(chunks: Sequence[Chunk], policy: Mapping[str, str], prefix_section_path: bool) -> list[MaskedChunk]:
     """Every chunk with what `policy` (entity -> "mask" or "keep") says to mask replaced by `<ENTITY>`.
 
-    Section paths are masked with the text they stand before, so that a number across their border is seen too.
+    Section paths are masked with the text they stand before, so that a number across their border is seen too, and so
+    is one that begins at the end of a chunk and ends in the next.
     Raises MaskingIncomplete, naming entities and counts only, when the result still holds detectable personal data.
     """
     entities = _masked_entities(policy)
-    return [_mask_chunk(chunk, entities, prefix_section_path) for chunk in chunks]
+    apart = _mask_borders([chunk.text for chunk in chunks], entities)
+    return [_mask_chunk(chunk, text, entities, prefix_section_path) for chunk, text in zip(chunks, apart, strict=True)]
 
 
 def mask_text(text: str, policy: Mapping[str, str]) -> tuple[MaskedText, dict[str, int]]:
     """`text` masked, and how many spans were replaced, by entity. Raises MaskingIncomplete as mask_chunks does."""
-    (masked,), counts = _mask_parts((text,), "", _masked_entities(policy))
+    (masked,), counts = _mask_parts((text,), _masked_entities(policy))
     return MaskedText(masked), dict(counts)
 
 
 def find_personal_data(text: str, policy: Mapping[str, str]) -> dict[str, int]:
     """What is detectable in `text` of the entities that `policy` masks: by the recognizers, or by a cruder scan."""
     entities = _masked_entities(policy)
-    return dict(_remaining(text, entities, rescan=True))
+    return dict(Counter(finding.entity for finding in _find(text, entities)) | gate.scan(fold(text).text, entities))
 
 
 def _masked_entities(policy: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(entity for entity, action in policy.items() if action == "mask"))
 
 
-def _mask_chunk(chunk: Chunk, entities: Sequence[str], prefix_section_path: bool) -> MaskedChunk:
-    parts, counts = _mask_parts((*chunk.section_path, chunk.text), "\n", entities)
+def _mask_borders(texts: list[str], entities: Sequence[str]) -> list[str]:
+    """Texts of neighbouring chunks with numbers that cross from one into the next replaced on both sides."""
+    for left, right in pairwise(range(len(texts))):
+        if _DIGIT_LAST.search(texts[left][-_REACH:]) and _DIGIT_FIRST.match(texts[right]):
+            pair, joints, border = (texts[left], texts[right]), ("\n", ""), len(texts[left])
+            found = _find(_join(pair, joints), entities)
+            crossing = [finding for finding in found if finding.start < border < finding.end]
+            texts[left], texts[right] = replace_spans(pair, joints, crossing)
+    return texts
+
+
+def _mask_chunk(chunk: Chunk, text: str, entities: Sequence[str], prefix_section_path: bool) -> MaskedChunk:
+    parts, counts = _mask_parts((*chunk.section_path, text), entities)
     *titles, content = parts
     path = _PATH_SEPARATOR.join(titles)
     embed_text = f"{path}\n{content}" if prefix_section_path and titles else content
@@ -70,19 +86,25 @@ def _mask_chunk(chunk: Chunk, entities: Sequence[str], prefix_section_path: bool
     )
 
 
-def _mask_parts(parts: Sequence[str], joint: str, entities: Sequence[str]) -> tuple[tuple[str, ...], Counter[str]]:
-    """Mask texts that stand one after another; a span across a border is replaced on both sides of it."""
+def _mask_parts(parts: Sequence[str], entities: Sequence[str]) -> tuple[tuple[str, ...], Counter[str]]:
+    """Mask titles and the text under them; a span across a border is replaced on both sides of it.
+
+    Taking one number out can free another that touched it, so this goes on until nothing is found. It ends: whatever is
+    found holds a digit, a numeral, an @ or a colon, and no label does.
+    """
     counts: Counter[str] = Counter()
-    for _ in range(_ROUNDS):
-        found = _find(joint.join(parts), entities)
-        if not found:
-            break
+    joints = [*(_PATH_SEPARATOR for _ in parts[2:]), *("\n" for _ in parts[1:2]), ""]
+    while found := _find(_join(parts, joints), entities):
         counts.update(finding.entity for finding in found)
-        parts = replace_spans(parts, len(joint), found)
-    remaining = _remaining(joint.join(parts), entities, rescan=bool(counts))
+        parts = replace_spans(parts, joints, found)
+    remaining = gate.scan(fold(_join(parts, joints)).text, entities)
     if remaining:
         raise _incomplete(remaining)
     return tuple(parts), counts
+
+
+def _join(parts: Sequence[str], joints: Sequence[str]) -> str:
+    return "".join(part + joint for part, joint in zip(parts, joints, strict=True))
 
 
 def _find(text: str, entities: Collection[str]) -> list[Finding]:
@@ -91,12 +113,6 @@ def _find(text: str, entities: Collection[str]) -> list[Finding]:
     folded = fold(text)
     found = analyze(folded.text, tuple(entities)) if entities else []
     return merge_overlaps([Finding(entity, *folded.span(start, end)) for entity, start, end in found])
-
-
-def _remaining(text: str, entities: Collection[str], rescan: bool) -> Counter[str]:
-    crude = gate.scan(fold(text).text, entities)
-    fine = Counter(finding.entity for finding in _find(text, entities)) if rescan else Counter()
-    return crude | fine
 
 
 def _incomplete(remaining: Mapping[str, int]) -> MaskingIncomplete:

@@ -4,35 +4,50 @@ from __future__ import annotations
 
 import re
 
-_FIGURE = r"[0-9]{1,3}(?:[,，][0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?"
-_SCALE = r"(?: ?(?:[十百千万亿萬億]{1,3}|(?:thousand|million|billion|trillion|mn|bn|[kKmMbB])(?![A-Za-z])))?"
-_RANGE = rf"(?:(?:{_FIGURE}){_SCALE} ?[-~～至到] ?)?"
-_SIGN = r"(?:(?:US|HK|NT|CA|AU|A|C|S)?\$|[¥€£₩₹])"
-_CODE = r"(?:RMB|CNY|CNH|USD|HKD|TWD|EUR|GBP|JPY|KRW|SGD|AUD|CAD|CHF|INR)"
+_FIGURE = r"[0-9]+(?:[,，][0-9]{3})*(?:\.[0-9]+)?"
+_FIGURE_REST = r"[0-9](?<![0-9].)(?<![0-9][.,].)[0-9]*(?:[,，][0-9]{3})*(?:\.[0-9]+)?"
+_SCALE = r"(?: ?(?:[十百千万亿萬億]{1,3}|(?:[Tt]housand|[MmBb]illion|[Tt]rillion|mn|bn|[kKmMbB])(?![A-Za-z])))?"
+_RANGE = rf"(?: ?[-~～至到] ?{_FIGURE}{_SCALE})?"
 _NAME = r"(?:人民币|人民幣|美元|美金|港元|港币|港幣|欧元|歐元|日元|日圆|英镑|新台币|新臺幣)"
+_CODES = "RMB CNY CNH USD HKD TWD EUR GBP JPY KRW SGD AUD CAD CHF INR"
+_CODE = "(?:" + "|".join(_CODES.split() + _CODES.lower().split()) + ")"
 # 元 also begins words: 元素, 元件, 元组, 元旦, 元年 ...
 _YUAN = r"(?:元(?![素件组組旦年宵首帅老凶气氣月朝代音数數认認宇])|圆整?|圓整?|块钱|塊錢)"
-_UNIT = rf"(?:{_NAME}|{_YUAN}|{_CODE}(?![A-Za-z])|(?:dollars?|yuan|euros?|pounds sterling)(?![A-Za-z]))"
-_TAIL = r"(?:整|正|[0-9零一二三四五六七八九壹贰叁肆伍陆柒捌玖]角(?:[0-9零一二三四五六七八九壹贰叁肆伍陆柒捌玖]分)?)?"
-
+_UNIT = rf"(?:{_YUAN}{_NAME}?|{_NAME}|{_CODE}(?![A-Za-z])|(?:[Dd]ollars?|[Yy]uan|[Ee]uros?|pounds)(?![A-Za-z]))"
 _NUMERAL = "零〇一二两三四五六七八九十百千万亿壹贰貳叁參肆伍陆陸柒捌玖拾佰仟萬億"
+_TAIL = rf"(?:[整正]|[0-9{_NUMERAL}]角(?:[0-9{_NUMERAL}]分)?)?"
+_AMOUNT = rf"[:：]? ?{_FIGURE}{_SCALE}{_RANGE}(?: ?{_UNIT})?{_TAIL}"
 
-_BEFORE = re.compile(
-    rf"(?:{_SIGN}|(?<![A-Za-z]){_CODE}|{_NAME})[:：]? ?{_RANGE}(?:{_FIGURE}){_SCALE}(?: ?{_UNIT})?{_TAIL}",
-    re.IGNORECASE,
+# Each begins with a character or a choice of them, which the engine finds quickly; what must not stand before is
+# looked for after that.
+_SIGNED = re.compile(rf"[$¥€£₩₹]{_AMOUNT}")
+_CODED = re.compile(rf"{_CODE}(?<![A-Za-z]...){_AMOUNT}")
+_NAMED = re.compile(_NAME + _AMOUNT)
+_COUNTED = re.compile(
+    rf"[0-9](?<![0-9].)(?<![0-9][.,].)[0-9]*(?:[,，][0-9]{{3}})*(?:\.[0-9]+)?{_SCALE}{_RANGE} ?{_UNIT}{_TAIL}"
 )
-_AFTER = re.compile(rf"(?<![0-9.,]){_RANGE}(?:{_FIGURE}){_SCALE} ?{_UNIT}{_TAIL}", re.IGNORECASE)
-_IN_WORDS = re.compile(rf"{_NAME}?[:：]? ?[{_NUMERAL}]{{2,}}(?:点[{_NUMERAL}]+)? ?(?:{_NAME}|{_YUAN}){_TAIL}")
-_NAMED_IN_WORDS = re.compile(rf"{_NAME}[:：]? ?[{_NUMERAL}]+(?:{_YUAN}){_TAIL}")
+_IN_WORDS = re.compile(rf"[{_NUMERAL}]{{2,40}}(?:点[{_NUMERAL}]+)? ?(?:{_YUAN}|{_NAME}){_TAIL}")
+_NAMED_IN_WORDS = re.compile(rf"{_NAME}[:：]? ?[{_NUMERAL}]{{1,40}}(?:点[{_NUMERAL}]+)?(?:{_YUAN}|{_NAME})?{_TAIL}")
+_IN_FIGURES = (_SIGNED, _CODED, _NAMED, _COUNTED)
 _ANY_DIGIT = re.compile(r"[0-9]")
-_YUAN_SIGNS = ("元", "圆", "圓", "块钱", "塊錢", "英镑", "币", "幣", "美金")
+_ANY_UNIT = re.compile("[元圆圓币幣块塊金镑]")
+_COUNTRY = re.compile(r"(?:US|HK|NT|CA|AU|A|C|S)\Z")
 
 
 def find_money(text: str) -> list[tuple[int, int]]:
     """Amounts: ¥1,234.56, 3.5亿元, 100-200元, RMB 300, USD 2.5 million, 人民币壹佰万元整. A bare number is none."""
     patterns: list[re.Pattern[str]] = []
     if _ANY_DIGIT.search(text):
-        patterns += (_BEFORE, _AFTER)
-    if any(sign in text for sign in _YUAN_SIGNS):
+        patterns += _IN_FIGURES
+    if _ANY_UNIT.search(text):
         patterns += (_IN_WORDS, _NAMED_IN_WORDS)
-    return [match.span() for pattern in patterns for match in pattern.finditer(text)]
+    spans = [match.span() for pattern in patterns for match in pattern.finditer(text)]
+    return [(_with_country(text, start), end) for start, end in spans]
+
+
+def _with_country(text: str, start: int) -> int:
+    """US$ and the like belong to the amount."""
+    if text[start] != "$":
+        return start
+    match = _COUNTRY.search(text[max(0, start - 2) : start])
+    return start - len(match.group()) if match else start

@@ -44,12 +44,12 @@ def label(entity: str) -> str:
     return f"<{entity}>"
 
 
-def replace_spans(parts: Sequence[str], joint: int, findings: Sequence[Finding]) -> tuple[str, ...]:
-    """`parts` with each finding replaced by its label. Offsets count over the parts joined by `joint` characters;
-    a finding that crosses a border is replaced in every part that it touches."""
+def replace_spans(parts: Sequence[str], joints: Sequence[str], findings: Sequence[Finding]) -> tuple[str, ...]:
+    """`parts` with each finding replaced by its label. Offsets count over every part and the joint that follows it;
+    a finding that crosses a joint is replaced in every part that it touches."""
     replaced = []
     begin = 0
-    for part in parts:
+    for part, joint in zip(parts, joints, strict=True):
         pieces, done = [], 0
         for entity, start, end in findings:
             left, right = max(start - begin, 0), min(end - begin, len(part))
@@ -57,5 +57,5 @@ def replace_spans(parts: Sequence[str], joint: int, findings: Sequence[Finding])
                 pieces += [part[done:left], label(entity)]
                 done = right
         replaced.append("".join((*pieces, part[done:])))
-        begin += len(part) + joint
+        begin += len(part) + len(joint)
     return tuple(replaced)

@@ -1,0 +1,27 @@
+"""Findings that overlap become one, and it covers them all."""
+
+import pytest
+
+from kb_pipeline.masking.spans import Finding, merge_overlaps, replace_spans
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        ([("PHONE_NUMBER", 0, 11), ("EMAIL_ADDRESS", 0, 23)], [("EMAIL_ADDRESS", 0, 23)]),
+        ([("BANK_CARD", 0, 18), ("CN_RESIDENT_ID", 0, 18)], [("CN_RESIDENT_ID", 0, 18)]),
+        ([("MONEY", 3, 14), ("PHONE_NUMBER", 3, 14)], [("PHONE_NUMBER", 3, 14)]),
+        ([("PHONE_NUMBER", 0, 11), ("BANK_CARD", 5, 24)], [("BANK_CARD", 0, 24)]),
+        ([("MONEY", 0, 4), ("MONEY", 4, 8)], [("MONEY", 0, 4), ("MONEY", 4, 8)]),
+        ([("IP_ADDRESS", 9, 12), ("MONEY", 0, 4)], [("MONEY", 0, 4), ("IP_ADDRESS", 9, 12)]),
+    ],
+)
+def test_the_longest_names_the_span_and_the_more_specific_one_a_tie(
+    findings: list[tuple[str, int, int]], expected: list[tuple[str, int, int]]
+) -> None:
+    assert merge_overlaps([Finding(*finding) for finding in findings]) == expected
+
+
+def test_a_finding_across_parts_is_replaced_in_each() -> None:
+    findings = [Finding("MONEY", 2, 9), Finding("MONEY", 12, 13)]
+    assert replace_spans(("ab12", "34cd", "5"), (" > ", "\n", ""), findings) == ("ab<MONEY>", "<MONEY>cd", "<MONEY>")
