@@ -143,23 +143,9 @@ def search(base: KnowledgeBase, text: str, source: str | None, limit: int, as_js
     if as_json:
         console.print_json({"results": results})
         return
-    show_results(results)
+    console.show_results(results)
     if not results:
         console.err.print("Nothing found. `kb status` shows what the knowledge base holds.")
-
-
-def show_results(results: list[Any]) -> None:
-    """Passages with where they stand."""
-    for r in results:
-        page = f", page {r.page_start}" if r.page_start else ""
-        path = " > ".join(r.section_path)
-        console.out.print(f"[bold]{r.rank}.[/bold] ", end="")
-        console.out.print(f"{r.source_system}/{r.source_file}{page}", style="cyan", markup=False, highlight=False)
-        if path:
-            console.out.print(f"   {path}", style="dim", markup=False, highlight=False)
-        text = " ".join(r.content.split())
-        shown = text[:240] + (" …" if len(text) > 240 else "")
-        console.out.print(f"   {shown}", markup=False, highlight=False)
 
 
 @kb.group()
@@ -216,6 +202,20 @@ def doctor(base: KnowledgeBase, as_json: bool) -> None:
 
 
 @kb.command()
+@_json_option
+@click.pass_obj
+def demo(base: KnowledgeBase, as_json: bool) -> None:
+    """Run the main job on about thirty documents of our own and show three searches."""
+    from kb_pipeline.demo.showing import run_demo, show_demo
+
+    report = run_demo(base)
+    if as_json:
+        console.print_json(report)
+    else:
+        show_demo(report)
+
+
+@kb.command()
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
 @click.pass_obj
 def dev(base: KnowledgeBase, port: int) -> None:
@@ -234,8 +234,7 @@ def dev(base: KnowledgeBase, port: int) -> None:
         "KB_HOME": str(settings.home),
         **({"KB_CONFIG": str(settings.config_path)} if settings.config_path else {}),
     }
-    module = ["-m", "kb_pipeline.definitions"]
-    arguments = ["dagster", "dev", "--host", "127.0.0.1", "--port", str(port), *module]
+    arguments = ["dagster", "dev", "--host", "127.0.0.1", "--port", str(port), "-m", "kb_pipeline.definitions"]
     console.err.print(f"Dagster UI: http://127.0.0.1:{port}")
     os.execve(command, arguments, environment)  # noqa: S606 - our own environment's command, no shell
 

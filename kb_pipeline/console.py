@@ -48,6 +48,22 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     out.print(drawn)
 
 
+def show_results(results: list[Any]) -> None:
+    """Passages with where they stand."""
+    for r in results:
+        page = f", page {r.page_start}" if r.page_start else ""
+        path = " > ".join(r.section_path)
+        out.print(f"[bold]{r.rank}.[/bold] ", end="")
+        out.print(
+            f"{r.source_system}/{r.source_file}{page}", style="cyan", markup=False, highlight=False, soft_wrap=True
+        )
+        if path:
+            out.print(f"   {path}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        text = " ".join(r.content.split())
+        shown = text[:240] + (" …" if len(text) > 240 else "")
+        out.print(f"   {shown}", markup=False, highlight=False, soft_wrap=True)
+
+
 def show_error(error: KbError, *, as_json: bool) -> None:
     """The message and what to do about it; a JSON object with --json."""
     if as_json:

@@ -142,7 +142,7 @@ class KnowledgeBase:
         """The passages that best answer `text`, by meaning and by word. Empty before the first sync."""
         from kb_pipeline.embedding.client import EmbeddingClient
         from kb_pipeline.embedding.vectors import truncate_and_renormalise
-        from kb_pipeline.search.hybrid import search
+        from kb_pipeline.search.hybrid import language_of_query, search
         from kb_pipeline.store.spaces import active_space
 
         if not text.strip():
@@ -170,7 +170,15 @@ class KnowledgeBase:
                     "Serve the model that the space was filled with (embedding.model).",
                 )
             vector = truncate_and_renormalise(native[None, :], space.dimension)[0]
-            return search(connection, space, vector, text, sources=[source] if source else None, limit=limit)
+            return search(
+                connection,
+                space,
+                vector,
+                text,
+                sources=[source] if source else None,
+                limit=limit,
+                model_knows_language=e.knows(language_of_query(text)),
+            )
 
     def quarantine(self, source: str | None = None) -> list[Quarantined]:
         """Documents in quarantine, the newest first."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from kb_pipeline.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome, Stage, StageName, Task
+from kb_pipeline.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome, StageName, Task
 from kb_pipeline.embedding.client import EmbeddingClient, EmbeddingResult
 from kb_pipeline.errors import KbError
 from kb_pipeline.execution.local import Limits, LocalWorkers
@@ -22,16 +22,21 @@ from kb_pipeline.runner import StageReport, run_stage
 from kb_pipeline.settings import Settings
 from kb_pipeline.sources.observing import observe
 from kb_pipeline.stages import PRELOAD, WorkerJob, catalogue, failure, load, raw_prefix
-from kb_pipeline.store.artifacts import read_table, vectors_to_table, write_table
+from kb_pipeline.store import overview
+from kb_pipeline.store.artifacts import read_table, table_to_records, vectors_to_table, write_table
 from kb_pipeline.store.database import Connection, connect, database_errors, migrate
 from kb_pipeline.store.documents import name_documents
 from kb_pipeline.store.lease import Lease, acquire, release
 from kb_pipeline.store.ledger import Ledger
 from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
+from kb_pipeline.store.overview import Passage
 from kb_pipeline.store.publish import Publisher
 from kb_pipeline.store.spaces import Space, active_space, build_index, ensure_space
 
 log = logging.getLogger("kb_pipeline.progress")
+
+SAMPLED_PASSAGES = 100
+SAMPLED_DOCUMENTS = 20
 
 _LEASES: dict[tuple[str, str], Lease] = {}
 _LEASES_LOCK = threading.Lock()
@@ -80,19 +85,19 @@ class SourceRun:
     run_id: str
     connection: Connection
     lease: Lease
+    store: ObjectStore
 
-    @property
-    def store(self) -> ObjectStore:
-        return ObjectStore(object_store_config(self.settings))
+    def object_costs(self) -> dict[str, int]:
+        """Object bodies read and written by this process in this run, for everything that used `store`."""
+        return {"object_reads": self.store.counter.reads, "object_writes": self.store.counter.writes}
 
     def observe(self) -> StageReport:
         """Bring the ledger in step with the source's raw prefix."""
         from kb_pipeline.masking import mask_text
 
         started = time.perf_counter()
-        store = self.store
         limit = self.settings.limits.document_mb * 1024 * 1024
-        seen = observe(self.connection, store, self.lease, self.run_id, raw_prefix(self.source_system), limit)
+        seen = observe(self.connection, self.store, self.lease, self.run_id, raw_prefix(self.source_system), limit)
         policy = self.settings.masking_for(self.source_system)
         mask_key = catalogue(self.settings, self.source_system)["mask"].key
         name_documents(self.connection, self.lease, mask_key, lambda key: mask_text(key, policy)[0])
@@ -107,7 +112,6 @@ class SourceRun:
             deleted=seen.deleted,
             rows=seen.listed,
             stats={str(change): count for change, count in seen.changes.items()},
-            costs={"object_reads": store.counter.reads},
         )
         report.seconds = round(time.perf_counter() - started, 3)
         return report
@@ -128,8 +132,7 @@ class SourceRun:
         """Give every masked chunk a vector. The model is not called when there is nothing new."""
         stage = catalogue(self.settings, self.source_system)["embed"]
         ledger = Ledger(self.connection, self.lease, self.run_id, stage.variant)
-        store = self.store
-        client = LazyClient(self.settings)
+        store, client = self.store, LazyClient(self.settings)
 
         def save(task: Task, names: Sequence[str], matrix: np.ndarray) -> tuple[ArtifactRef, str]:
             table, output_hash = vectors_to_table(names, matrix)
@@ -140,7 +143,7 @@ class SourceRun:
 
         ports = ModelPorts(chunks, lambda names: ledger.vectors(store, names), client.embed, save)
         report = run_stage(stage, ledger, ModelBatches(ports))
-        report.add_costs({**client.costs(), **_object_costs(store)})
+        report.add_costs(client.costs())
         client.close()
         return report
 
@@ -151,16 +154,27 @@ class SourceRun:
             return StageReport("publish")
         stage = catalogue(self.settings, self.source_system, space)["publish"]
         ledger = Ledger(self.connection, self.lease, self.run_id, space.model_key)
-        store = self.store
-        publisher = Publisher(self.connection, store, self.lease, space, self.run_id)
+        publisher = Publisher(self.connection, self.store, self.lease, space, self.run_id)
         deleted = publisher.withdraw_deleted()
         withdrawn = publisher.withdraw_unmasked(stage)
         report = run_stage(stage, ledger, publisher, publisher.commit)
         report.deleted = deleted
         report.stats["withdrawn"] = withdrawn
         build_index(self.connection, space)
-        report.add_costs(_object_costs(store))
         return report
+
+    def sample(self, report: StageReport) -> list[Passage]:
+        """Masked passages to show and to check: of what this run masked, or of what is published when it did nothing
+        (a run with nothing to do reads no object)."""
+        if report.stage != "mask" or not report.done:
+            return overview.passages(self.connection, self.source_system, SAMPLED_PASSAGES)
+        artifacts = overview.current_artifacts(self.connection, self.source_system, "mask")
+        step = max(1, len(artifacts) // SAMPLED_DOCUMENTS)
+        found: list[Passage] = []
+        for _, name, ref in artifacts[::step][:SAMPLED_DOCUMENTS]:
+            chunks: list[MaskedChunk] = table_to_records(read_table(self.store, ref), MaskedChunk)
+            found += [Passage(name, " > ".join(c.section_path), str(c.page_start or ""), c.content) for c in chunks[:5]]
+        return found
 
     def _space(self) -> Space | None:
         """The active space, checked against the settings; made when the first vectors are there to be published."""
@@ -262,7 +276,8 @@ def source_run(settings: Settings, source_system: str, run_id: str, *, last: boo
     with connect(database_dsn(settings)) as connection, database_errors():
         migrate(connection)
         with source_lease(settings, source_system, run_id, last=last) as lease:
-            yield SourceRun(settings, source_system, run_id, connection, lease)
+            store = ObjectStore(object_store_config(settings))
+            yield SourceRun(settings, source_system, run_id, connection, lease, store)
 
 
 def run_one(run: SourceRun, name: StageName) -> StageReport:
@@ -281,13 +296,6 @@ def report_json(report: StageReport) -> dict[str, object]:
     return asdict(report)
 
 
-def _object_costs(store: ObjectStore) -> dict[str, int]:
-    return {"object_reads": store.counter.reads, "object_writes": store.counter.writes}
-
-
 def _chain(first: Task, rest: Iterator[Task]) -> Iterator[Task]:
     yield first
     yield from rest
-
-
-__all__ = ["SourceRun", "Stage", "report_json", "run_one", "source_lease", "source_run"]

@@ -26,6 +26,7 @@ SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 Entity = Literal["CN_RESIDENT_ID", "PHONE_NUMBER", "BANK_CARD", "EMAIL_ADDRESS", "MONEY", "IP_ADDRESS"]
 Action = Literal["mask", "keep"]
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
 ENTITIES: tuple[Entity, ...] = get_args(Entity)
 
 
@@ -53,17 +54,26 @@ class EmbeddingSettings(_Section):
 
     `dimension` is what the serving table holds (None: the model's own). `context_tokens` is the server's limit.
     `instruction` goes before queries only, as Qwen3-Embedding was trained: "Instruct: {instruction}\\nQuery:{text}".
+    `languages` are those the model was trained on; None means English for the default model and all for any other. In
+    a language it does not know, words decide the order of results and vectors only fill up.
     """
 
     urls: tuple[str, ...] = ()
-    model: str = "all-MiniLM-L6-v2"
+    model: str = DEFAULT_MODEL
     revision: str = ""
     dimension: Annotated[int, Field(ge=1, le=4000)] | None = None
     instruction: str = ""
+    languages: tuple[str, ...] | None = None
     batch_texts: Annotated[int, Field(ge=1, le=2048)] = 32
     concurrency: Annotated[int, Field(ge=1, le=256)] = 2
     timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
     max_retries: Annotated[int, Field(ge=0, le=20)] = 4
+
+    def knows(self, language: str) -> bool:
+        """Whether the model was trained on this language (an ISO 639-1 code)."""
+        if self.languages is None:
+            return self.model != DEFAULT_MODEL or language == "en"
+        return language in self.languages
 
     @field_validator("urls")
     @classmethod

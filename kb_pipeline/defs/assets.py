@@ -22,6 +22,7 @@ from kb_pipeline.defs.resources import KnowledgeBaseResource, SGLangResource
 from kb_pipeline.errors import KbError
 from kb_pipeline.pipeline import SourceRun, run_one, source_run
 from kb_pipeline.store import overview
+from kb_pipeline.store.overview import Passage
 
 OWNERS = ["team:knowledge-base"]
 STAGE_OF_ASSET: dict[str, StageName] = {
@@ -32,7 +33,7 @@ STAGE_OF_ASSET: dict[str, StageName] = {
     "embeddings": "embed",
     "vector_tables": "publish",
 }
-Check = Callable[[SourceRun], list[AssetCheckResult]]
+Check = Callable[[SourceRun, Sequence[Passage]], list[AssetCheckResult]]
 
 
 def _stage_asset(
@@ -65,13 +66,15 @@ def _stage_asset(
             settings = sglang.apply(knowledge_base.settings())
             with source_run(settings, source, context.run_id, last=_is_last(context, name)) as run:
                 report = run_one(run, stage)
+                sample = run.sample(report) if stage in metadata.SAMPLED else []
+                report.add_costs(run.object_costs())
                 described = metadata.describe(run, report, stage)
-                if stage in metadata.SAMPLED:
-                    described["sample"] = metadata.sample_table(run)
+                if sample:
+                    described["sample"] = metadata.sample_table(sample)
                 return MaterializeResult(
                     metadata=described,
                     data_version=DataVersion(overview.data_version(run.connection, source, stage)),
-                    check_results=check(run) if check else [],
+                    check_results=check(run, sample) if check else [],
                 )
         except KbError as error:
             raise Failure(

