@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from kb_pipeline import media_type as types
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import CorruptDocument, MemoryLimitExceeded, NoText, PermanentError, UnsupportedFormat
 from kb_pipeline.parsing import container, mail, office, pdf, spreadsheet, text, web
 from kb_pipeline.parsing.elements import finish
-from kb_pipeline.sources import media_type as types
 
 Parser = Callable[[bytes], list[Element]]
 

@@ -9,8 +9,8 @@ from itertools import islice
 
 from kb_pipeline.errors import DocumentTooLarge, KbError, PermanentError, ServiceUnavailable
 from kb_pipeline.identity import hash_stream
-from kb_pipeline.planning import Change, change_of
 from kb_pipeline.media_type import HEAD_BYTES, detect
+from kb_pipeline.planning import Change, change_of
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.documents import (
     Observation,

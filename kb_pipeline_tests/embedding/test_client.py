@@ -63,6 +63,20 @@ def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
     assert EmbeddingClient([server.url], "m", max_retries=0).embed(["a"]).usage.texts == 1
 
 
+def test_what_is_meant_for_another_service_is_not_sent(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(name, "elsewhere")
+    EmbeddingClient([server.url], "m").embed(["a"])
+    assert "elsewhere" not in str(server.headers)
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    with pytest.raises(EmbeddingUnavailable) as error:
+        EmbeddingClient(["http://user:secret@127.0.0.1:9"], "m", max_retries=0).probe()
+    assert "http://127.0.0.1:9" in str(error.value)
+    assert "secret" not in str(error.value)
+
+
 def test_probe_reports_what_is_served(server: FaultyServer) -> None:
     server.models = Reply(200, {"object": "list", "data": [{"id": "org/M", "object": "model", "max_model_len": 512}]})
     assert EmbeddingClient([server.url], "m").probe() == ModelInfo("m", DIMENSION, 512)

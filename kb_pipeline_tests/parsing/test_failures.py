@@ -11,6 +11,7 @@ import msoffcrypto.format.ooxml
 import openpyxl
 import pytest
 
+from kb_pipeline import media_type as types
 from kb_pipeline.errors import (
     CorruptDocument,
     DocumentTooLarge,
@@ -20,7 +21,6 @@ from kb_pipeline.errors import (
     UnsupportedFormat,
 )
 from kb_pipeline.parsing import parse, registry
-from kb_pipeline.sources import media_type as types
 
 SECRET = "绝密内容 top secret"
 

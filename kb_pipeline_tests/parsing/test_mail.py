@@ -5,8 +5,8 @@ from email.message import EmailMessage
 import pytest
 
 from kb_pipeline.errors import EncryptedDocument
+from kb_pipeline.media_type import EML
 from kb_pipeline.parsing import parse
-from kb_pipeline.sources.media_type import EML
 
 
 def message() -> EmailMessage:

@@ -10,8 +10,8 @@ from docx.oxml.ns import nsdecls
 from pptx.util import Inches
 
 from kb_pipeline.contracts import Element
+from kb_pipeline.media_type import DOCX, PPTM, PPTX
 from kb_pipeline.parsing import parse
-from kb_pipeline.sources.media_type import DOCX, PPTM, PPTX
 
 MACRO_PRESENTATION = b"ms-powerpoint.presentation.macroEnabled"
 

@@ -10,8 +10,8 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 
 from kb_pipeline.errors import CorruptDocument, EncryptedDocument, NoText
+from kb_pipeline.media_type import PDF
 from kb_pipeline.parsing import parse
-from kb_pipeline.sources.media_type import PDF
 
 FONT = "STSong-Light"
 pdfmetrics.registerFont(UnicodeCIDFont(FONT))

@@ -7,8 +7,8 @@ import openpyxl
 import pytest
 
 from kb_pipeline.contracts import Element
+from kb_pipeline.media_type import CSV, TSV, XLSX
 from kb_pipeline.parsing import parse
-from kb_pipeline.sources.media_type import CSV, TSV, XLSX
 
 
 def workbook(**sheets: list[list[object]]) -> bytes:

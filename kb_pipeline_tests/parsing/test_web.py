@@ -1,7 +1,7 @@
 """HTML and Markdown: headings by tag, lists, code and tables as such."""
 
+from kb_pipeline.media_type import HTML, MARKDOWN
 from kb_pipeline.parsing import parse
-from kb_pipeline.sources.media_type import HTML, MARKDOWN
 
 
 def outline(text: str | bytes, media_type: str) -> list[tuple[str, int | None, str]]:
