@@ -45,20 +45,20 @@ _PHONE = (
     *_from("1", _MOBILE_REST),
     *_from("8", rf"6{_GAP}?1{_MOBILE_REST}"),
     *_from("0", rf"086{_GAP}?1{_MOBILE_REST}"),
-    # Chinese fixed lines: area codes are 010, 02x and 03xx to 09xx.
-    *_from("0", rf"(?:10|2[0-9]|[3-9][0-9]{{2}})[ -]?[2-9](?:[ -]?[0-9]){{6,7}}{_EXTENSION}"),
+    # Chinese fixed lines: area codes are 010, 02x and 03xx to 09xx. A hexadecimal letter beside one means a UUID.
+    *_from("0(?<![A-Fa-f].)", rf"(?:10|2[0-9]|[3-9][0-9]{{2}})[ -]?[2-9](?:[ -]?[0-9]){{6,7}}{_EXTENSION}(?![A-Fa-f])"),
     # Other countries' trunk prefix, an area and groups; not the end of a longer row of groups.
-    *_from("0(?<![0-9][ -].)", rf"[1-9][0-9]{{1,2}}(?:[ -][0-9]{{2,4}}){{2,4}}{_EXTENSION}"),
+    *_from("0(?<![A-Fa-f].)(?<![0-9][ -].)", rf"[1-9][0-9]{{1,2}}(?:[ -][0-9]{{2,4}}){{2,4}}{_EXTENSION}(?![A-Fa-f])"),
     *_from("[48]", r"00[ -][0-9]{3,4}[ -]?[0-9]{3,4}"),
     # North America, as people write it there.
     *_from("[0-9]", rf"(?:[ .-]|01[ .-])?[0-9]{{2,3}}([ .-])[0-9]{{3}}\2[0-9]{{4}}{_EXTENSION}"),
     *_from(r"\(", rf"[0-9]{{2,4}}\) ?[0-9]{{3,4}}[ .-]?[0-9]{{3,4}}{_EXTENSION}"),
     *_from("（", rf"0[0-9]{{2,3}}） ?[0-9]{{3,4}}[ -]?[0-9]{{4}}{_EXTENSION}"),
-    *_from(r"\+", rf"[1-9](?:[ .()/-]{{0,2}}[0-9]){{6,14}}{_EXTENSION}"),
+    *_from(r"\+(?<!U.)", rf"[1-9](?:[ .()/-]{{0,2}}[0-9]){{6,14}}{_EXTENSION}"),
 )
 # Any number of six digits and more that is called one.
 _CALLED = re.compile(
-    r"(?:电话|電話|手机|手機|座机|座機|传真|傳真|联系方式|聯絡|(?<![A-Za-z])(?:tel|phone|mobile|cell|fax|call|whatsapp))"
+    r"(?:电话|電話|手机|手機|座机|座機|传真|傳真|联系方式|聯絡|(?<![A-Za-z])(?:tel|phone|mobile|cell|fax|whatsapp))"
     r"[^0-9\n+(]{0,12}([+(]{0,2}[0-9](?:[ ().-]{0,2}[0-9]){5,14})(?![0-9])",
     re.IGNORECASE,
 )
@@ -140,6 +140,8 @@ def _ipv6(text: str, start: int, end: int) -> Span | None:
         start += 1
     while end > start and (text[end - 1] == "." or (text[end - 1] == ":" and text[end - 2] != ":")):
         end -= 1
+    if text[end : end + 1].isascii() and text[end : end + 1].isalpha():
+        return None  # a word goes on, as in h1::before
     suffix = _ZONE_OR_PREFIX.match(text, end)
     if not _ANY_DIGIT.search(text[start:end]) and not suffix:
         return None

@@ -61,6 +61,8 @@ def test_a_number_that_is_called_one_needs_no_known_form(text: str) -> None:
         "共计 62345678 件",
         "页 1-200",
         "3.14159265",
+        "d15f7447-a011-4519-94a7-a02598387524",
+        "U+2000-206F",
     ],
 )
 def test_other_numbers_stay(text: str) -> None:
