@@ -140,25 +140,20 @@ class KnowledgeBase:
 
     def search(self, text: str, source: str | None = None, limit: int = 10) -> list[Result]:
         """The passages that best answer `text`, by meaning and by word. Empty before the first sync."""
-        from kb_pipeline.embedding.client import EmbeddingClient
         from kb_pipeline.embedding.vectors import truncate_and_renormalise
+        from kb_pipeline.executors import embedding_client
         from kb_pipeline.search.hybrid import language_of_query, search
         from kb_pipeline.store.spaces import active_space
 
         if not text.strip():
             raise SettingsError("The search text is empty.", "Type a question or some words.")
-        e, key = self.settings.embedding, self.settings.embedding_api_key
+        e = self.settings.embedding
         with self._connected() as connection:
             connection.prepare_threshold = None
             space = active_space(connection)
             if space is None:
                 return []
-            client = EmbeddingClient(
-                stack.embedding_urls(self.settings),
-                e.model,
-                api_key=key.get_secret_value() if key else None,
-                timeout_seconds=e.timeout_seconds,
-            )
+            client = embedding_client(self.settings)
             try:
                 native = client.embed_query(text, e.instruction)
             finally:

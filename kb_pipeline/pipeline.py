@@ -5,23 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from kb_pipeline.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome, StageName, Task
-from kb_pipeline.embedding.client import EmbeddingClient, EmbeddingResult
-from kb_pipeline.errors import KbError
-from kb_pipeline.execution.local import Limits, LocalWorkers
+from kb_pipeline.contracts import ArtifactRef, MaskedChunk, StageName, Task
 from kb_pipeline.execution.model import ModelBatches, ModelPorts
+from kb_pipeline.executors import LazyClient, Workers
 from kb_pipeline.identity import model_key
-from kb_pipeline.local.stack import database_dsn, embedding_urls
+from kb_pipeline.local.stack import database_dsn
 from kb_pipeline.runner import StageReport, run_stage
 from kb_pipeline.settings import Settings
 from kb_pipeline.sources.observing import observe
-from kb_pipeline.stages import PRELOAD, WorkerJob, catalogue, failure, load, raw_prefix
+from kb_pipeline.stages import WorkerJob, catalogue, load, raw_prefix
 from kb_pipeline.store import overview
 from kb_pipeline.store.artifacts import read_table, table_to_records, vectors_to_table, write_table
 from kb_pipeline.store.database import Connection, connect, database_errors, migrate
@@ -204,72 +202,6 @@ class SourceRun:
         return int(read_table(self.store, ArtifactRef(*row)).schema.field("vector").type.list_size)
 
 
-class Workers:
-    """Limited worker processes as the runner's executor. They start with the first task: no work, no process."""
-
-    def __init__(self, job: WorkerJob, settings: Settings) -> None:
-        self.job = job
-        limits = settings.limits
-        self.limits = Limits(limits.seconds, limits.memory_mb, limits.workers)
-
-    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """Outcomes in the order of the tasks."""
-        iterator = iter(tasks)
-        first = next(iterator, None)
-        if first is None:
-            return
-        with LocalWorkers(self.job, self.limits, PRELOAD) as workers:
-            for task, result in workers.run(_chain(first, iterator)):
-                yield Outcome(task, **failure(result)) if isinstance(result, KbError) else result
-
-
-class LazyClient:
-    """The embedding client, opened with the first text: a sync with nothing to embed needs no server."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._client: EmbeddingClient | None = None
-        self._calls = self._texts = self._tokens = self._truncated = 0
-
-    def open(self) -> EmbeddingClient:
-        """The client. Raises EmbeddingUnavailable with the remedy when no server is known."""
-        if self._client is None:
-            e, key = self.settings.embedding, self.settings.embedding_api_key
-            self._client = EmbeddingClient(
-                embedding_urls(self.settings),
-                e.model,
-                api_key=key.get_secret_value() if key else None,
-                batch_texts=e.batch_texts,
-                concurrency=e.concurrency,
-                timeout_seconds=e.timeout_seconds,
-                max_retries=e.max_retries,
-            )
-        return self._client
-
-    def embed(self, texts: Sequence[MaskedText]) -> EmbeddingResult:
-        """Vectors of `texts`, with the usage added up."""
-        result = self.open().embed(texts)
-        self._calls += result.usage.calls
-        self._texts += result.usage.texts
-        self._tokens += result.usage.tokens
-        self._truncated += result.usage.truncated
-        return result
-
-    def costs(self) -> dict[str, int]:
-        """What the model was asked for so far."""
-        return {
-            "model_calls": self._calls,
-            "model_texts": self._texts,
-            "model_tokens": self._tokens,
-            "model_truncated": self._truncated,
-        }
-
-    def close(self) -> None:
-        """Close the connections, if any were opened."""
-        if self._client:
-            self._client.close()
-
-
 @contextmanager
 def source_run(settings: Settings, source_system: str, run_id: str, *, last: bool) -> Iterator[SourceRun]:
     """Connect, bring the schema up to date, hold the lease; errors of the database come out as our own."""
@@ -294,8 +226,3 @@ def run_one(run: SourceRun, name: StageName) -> StageReport:
 def report_json(report: StageReport) -> dict[str, object]:
     """A report as plain values, for metadata and `--json`."""
     return asdict(report)
-
-
-def _chain(first: Task, rest: Iterator[Task]) -> Iterator[Task]:
-    yield first
-    yield from rest

@@ -1,0 +1,88 @@
+"""Executors of worker stages and of the model, made from settings and started only when there is work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from kb_pipeline.contracts import MaskedText, Outcome, Task
+from kb_pipeline.embedding.client import EmbeddingClient, EmbeddingResult
+from kb_pipeline.errors import KbError
+from kb_pipeline.execution.local import Limits, LocalWorkers
+from kb_pipeline.local.stack import embedding_urls
+from kb_pipeline.settings import Settings
+from kb_pipeline.stages import PRELOAD, WorkerJob, failure
+
+
+def embedding_client(settings: Settings) -> EmbeddingClient:
+    """A client of the settings' embedding service. Raises EmbeddingUnavailable with the remedy when there is none."""
+    e, key = settings.embedding, settings.embedding_api_key
+    return EmbeddingClient(
+        embedding_urls(settings),
+        e.model,
+        api_key=key.get_secret_value() if key else None,
+        batch_texts=e.batch_texts,
+        concurrency=e.concurrency,
+        timeout_seconds=e.timeout_seconds,
+        max_retries=e.max_retries,
+    )
+
+
+class Workers:
+    """Limited worker processes as the runner's executor. They start with the first task: no work, no process."""
+
+    def __init__(self, job: WorkerJob, settings: Settings) -> None:
+        self.job = job
+        limits = settings.limits
+        self.limits = Limits(limits.seconds, limits.memory_mb, limits.workers)
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Outcomes in the order of the tasks."""
+        iterator = iter(tasks)
+        first = next(iterator, None)
+        if first is None:
+            return
+        with LocalWorkers(self.job, self.limits, PRELOAD) as workers:
+            for task, result in workers.run(_chain(first, iterator)):
+                yield Outcome(task, **failure(result)) if isinstance(result, KbError) else result
+
+
+class LazyClient:
+    """The embedding client, opened with the first text: a sync with nothing to embed needs no server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._client: EmbeddingClient | None = None
+        self._calls = self._texts = self._tokens = self._truncated = 0
+
+    def _open(self) -> EmbeddingClient:
+        if self._client is None:
+            self._client = embedding_client(self.settings)
+        return self._client
+
+    def embed(self, texts: Sequence[MaskedText]) -> EmbeddingResult:
+        """Vectors of `texts`, with the usage added up."""
+        result = self._open().embed(texts)
+        self._calls += result.usage.calls
+        self._texts += result.usage.texts
+        self._tokens += result.usage.tokens
+        self._truncated += result.usage.truncated
+        return result
+
+    def costs(self) -> dict[str, int]:
+        """What the model was asked for so far."""
+        return {
+            "model_calls": self._calls,
+            "model_texts": self._texts,
+            "model_tokens": self._tokens,
+            "model_truncated": self._truncated,
+        }
+
+    def close(self) -> None:
+        """Close the connections, if any were opened."""
+        if self._client:
+            self._client.close()
+
+
+def _chain(first: Task, rest: Iterator[Task]) -> Iterator[Task]:
+    yield first
+    yield from rest
