@@ -165,7 +165,7 @@ def _connect(config: ObjectStoreConfig) -> Any:
     parts = urlsplit(config.url)
     if parts.scheme == "file":
         folder = Path(unquote(parts.path))
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return LocalStore(prefix=folder)
     options: dict[str, Any] = {"prefix": parts.path.strip("/") or None, "virtual_hosted_style_request": False}
     if config.region:
