@@ -13,7 +13,7 @@ from kb_pipeline.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome,
 from kb_pipeline.errors import KbError, TextRejected, TransientError
 
 DOCUMENTS_PER_GROUP = 64
-TEXTS_PER_GROUP = 512
+TEXTS_PER_GROUP = 256
 
 
 class Embedded(Protocol):
