@@ -92,8 +92,9 @@ class EmbeddingClient:
         offered = self._servers.models(url)
         matching = [limit for name, limit in offered if names_same_model(model, name)]
         if offered and not matching:
+            names = ", ".join(name for name, _ in offered[:5])
             raise SettingsError(
-                f"The embedding server {without_password(url)} serves {', '.join(name for name, _ in offered[:5])}, not {model}.",
+                f"The embedding server {without_password(url)} serves {names}, not {model}.",
                 "Correct embedding.model or embedding.urls: vectors of two models cannot be compared.",
             )
         self._servers.dimension = None  # each server speaks for itself; probe compares them
@@ -113,6 +114,9 @@ class EmbeddingClient:
         Raises EmbeddingUnavailable when the service stays away, SettingsError when it refuses key or model. Nothing
         of a failed call is kept: the caller commits what earlier calls returned.
         """
+        return self._embed(texts)
+
+    def _embed(self, texts: Sequence[str]) -> EmbeddingResult:
         self._servers.resume()
         faults = {i: fault for i, text in enumerate(texts) if (fault := fault_of(text))}
         wanted = sorted((i for i in range(len(texts)) if i not in faults), key=lambda i: len(texts[i]), reverse=True)
@@ -144,7 +148,7 @@ class EmbeddingClient:
         trained on (no blank after "Query:"). Raises TextRejected, or what `embed` raises.
         """
         prompt = f"Instruct: {instruction}\nQuery:{text}" if instruction and text.strip() else text
-        result = self.embed([MaskedText(prompt)])
+        result = self._embed([prompt])
         if 0 in result.rejected:
             raise result.rejected[0]
         row: Vectors = result.vectors[0]
