@@ -114,23 +114,16 @@ class KnowledgeBase:
             known = known_versions(connection, source)
         store = ObjectStore(object_store_config(self.settings))
         mirrored = mirror(store, Path(folder), raw_prefix(source), known)
-        return IngestReport(mirrored, self.sync(source)[0])
+        return IngestReport(mirrored, self._run([source])[0])
 
     def sync(self, *names: str) -> list[SyncReport]:
         """Run the sync job for the named sources, or for all: the job of the UI, in this process."""
-        from kb_pipeline.definitions import defs
-        from kb_pipeline.defs.running import run_sync
-
         known = self.sources()
         for name in names:
             _checked(name)
-        unknown = [name for name in names if name not in known and not self._has_objects(name)]
-        if unknown:
-            raise NotFound(
-                f"There is no source system {', '.join(unknown)}.",
-                f"Known: {', '.join(known) or 'none'}. `kb ingest DIR --source NAME` makes a new one.",
-            )
-        return [run_sync(defs, self.settings, name) for name in names or known]
+            if name not in known and not self._has_objects(name):
+                raise _no_such_source(name, known)
+        return self._run(names or known)
 
     def register_sources(self) -> None:
         """Make every known source system a Dagster partition, so that the UI offers it."""
@@ -148,6 +141,8 @@ class KnowledgeBase:
         if not text.strip():
             raise SettingsError("The search text is empty.", "Type a question or some words.")
         e = self.settings.embedding
+        if source is not None and source not in (known := self.sources()):
+            raise _no_such_source(source, known)
         with self._connected() as connection:
             connection.prepare_threshold = None
             space = active_space(connection)
@@ -226,6 +221,12 @@ class KnowledgeBase:
                 frames.append(frame)
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
+    def _run(self, names: Sequence[str]) -> list[SyncReport]:
+        from kb_pipeline.definitions import defs
+        from kb_pipeline.defs.running import run_sync
+
+        return [run_sync(defs, self.settings, name) for name in names]
+
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         from kb_pipeline.store.database import connect, database_errors, migrate
@@ -250,6 +251,13 @@ def _stage(name: str) -> StageName:
     if stage not in get_args(StageName) or stage in ("raw", "publish"):
         raise NotFound(f"There are no artifacts of {name!r}.", f"Use one of: {', '.join(_STAGE_OF)}.")
     return stage  # type: ignore[no-any-return]
+
+
+def _no_such_source(name: str, known: Sequence[str]) -> NotFound:
+    return NotFound(
+        f"There is no source system {name}.",
+        f"Known: {', '.join(known) or 'none'}. `kb ingest DIR --source NAME` makes a new one.",
+    )
 
 
 def _checked(source: str) -> str:
