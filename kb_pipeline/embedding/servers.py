@@ -208,8 +208,9 @@ class Servers:
             self._given_up.wait(seconds)
 
     def _unavailable(self, trouble: _Trouble) -> EmbeddingUnavailable:
+        url = without_password(trouble.url)
         return EmbeddingUnavailable(
-            f"The embedding server {without_password(trouble.url)} (setting embedding.urls) is of no use: {trouble.what}.",
+            f"The embedding server {url} (setting embedding.urls) is of no use: {trouble.what}.",
             f"Start it (`kb up` starts the embedded one), correct embedding.urls, or raise "
             f"embedding.timeout_seconds (now {self._timeout:g}); then sync again: what is done stays done.",
         )

