@@ -247,6 +247,7 @@ def main() -> None:
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:
+        console.err.print("Interrupted: what was committed stays, the next sync goes on from there.")
         sys.exit(130)
     except click.ClickException as error:
         error.show()
@@ -258,3 +259,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(141)
+    except Exception as error:
+        if debug:
+            raise
+        # The last resort: a defect, shown without a message that might quote a document.
+        defect = KbError(f"Unexpected {type(error).__name__}.", "Run it again with --debug for the traceback.")
+        console.show_error(defect, as_json=as_json)
+        sys.exit(1)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from dagster import DagsterInstance, Definitions, Failure
+from dagster import DagsterExecutionInterruptedError, DagsterInstance, Definitions, Failure
 
 from kb_pipeline.defs.assets import STAGE_OF_ASSET
 from kb_pipeline.defs.jobs import SYNC
@@ -66,6 +66,8 @@ def run_sync(definitions: Definitions, settings: Settings, source_system: str) -
             result = job.execute_in_process(run_config=run_config, instance=instance, partition_key=source_system)
         except Failure as failure:
             raise _cause(failure) from None
+        except DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
         record = instance.get_run_record_by_id(result.run_id)
     seconds = (record.end_time - record.start_time) if record and record.end_time and record.start_time else 0.0
     stages: dict[str, dict[str, Any]] = {}
