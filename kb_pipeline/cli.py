@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -234,7 +235,9 @@ def dev(base: KnowledgeBase, port: int) -> None:
         "KB_HOME": str(settings.home),
         **({"KB_CONFIG": str(settings.config_path)} if settings.config_path else {}),
     }
-    arguments = ["dagster", "dev", "--host", "127.0.0.1", "--port", str(port), "-m", "kb_pipeline.definitions"]
+    workspace = (settings.config_path.parent if settings.config_path else Path.cwd()) / "workspace.yaml"
+    code = ["-w", str(workspace)] if workspace.is_file() else ["-m", "kb_pipeline.definitions"]
+    arguments = ["dagster", "dev", "--host", "127.0.0.1", "--port", str(port), *code]
     console.err.print(f"Dagster UI: http://127.0.0.1:{port}")
     os.execve(command, arguments, environment)  # noqa: S606 - our own environment's command, no shell
 
