@@ -56,7 +56,9 @@ class LazyClient:
 
     def _open(self) -> EmbeddingClient:
         if self._client is None:
-            self._client = embedding_client(self.settings)
+            client = embedding_client(self.settings)
+            client.probe()  # catches a wrong model behind an address before its vectors are mixed with ours
+            self._client = client
         return self._client
 
     def embed(self, texts: Sequence[MaskedText]) -> EmbeddingResult:
