@@ -51,7 +51,10 @@ def describe(dsn: str) -> str:
 
 
 def migrate(connection: Connection) -> list[str]:
-    """Apply the migrations that are not recorded yet, in order; return their names. Safe to run twice or at once."""
+    """Apply the migrations that are not recorded yet, in order; return their names. Safe to run twice or at once.
+
+    Raises DatabaseUnavailable when the server has no pgvector, or the user may not create the schema.
+    """
     files = sorted(
         (item for item in resources.files("kb_pipeline.store.migrations").iterdir() if item.name.endswith(".sql")),
         key=lambda item: item.name,
@@ -60,7 +63,7 @@ def migrate(connection: Connection) -> list[str]:
     if all(item.name in recorded for item in files):
         return []
     applied = []
-    with connection.transaction():
+    with _schema_errors(), connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATION_LOCK,))
         recorded = _recorded(connection)
         for item in files:
@@ -85,9 +88,27 @@ def identifier(table: str) -> sql.Identifier:
 
 
 def _recorded(connection: Connection) -> set[str]:
-    if connection.execute("SELECT to_regclass('kb.migration')").fetchone() == (None,):
+    # Not to_regclass: it remembers "not there" from before this transaction waited for another migrator.
+    table = "SELECT FROM pg_catalog.pg_tables WHERE schemaname = 'kb' AND tablename = 'migration'"
+    if connection.execute(table).fetchone() is None:
         return set()
     return {row[0] for row in connection.execute("SELECT name FROM kb.migration")}
+
+
+@contextmanager
+def _schema_errors() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege:
+        raise DatabaseUnavailable(
+            "The user of KB_DATABASE_DSN may not create the schema kb and the extension vector.",
+            "Grant it CREATE on the database, and run CREATE EXTENSION vector there as a superuser.",
+        ) from None
+    except (psycopg.errors.FeatureNotSupported, psycopg.errors.UndefinedFile):
+        wanted = ".".join(map(str, MINIMUM_PGVECTOR))
+        raise DatabaseUnavailable(
+            "The PostgreSQL of KB_DATABASE_DSN has no pgvector.", f"Install pgvector {wanted} or later there."
+        ) from None
 
 
 def _reason(error: Any) -> str:

@@ -1,0 +1,86 @@
+"""What the workers of these tests run: importable, as a worker process must import it. The argument says what to do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from kb_pipeline.errors import CorruptDocument
+from kb_pipeline.execution.local import peak_rss_bytes
+
+MIB = 1024**2
+_kept: list[bytearray] = []
+
+
+class NotMadeAgain(Exception):
+    """Pickles, and cannot be made again from its pickle: as exceptions with two required arguments are."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first)
+
+
+class Unpicklable(Exception):
+    def __reduce__(self) -> str:
+        raise TypeError("holds a lock")
+
+
+def act(item: tuple[int, str]) -> object:
+    """(number, what): the number comes back, or what `what` gives."""
+    number, what = item
+    return _ACTS[what]() if what else number
+
+
+def _hang_deaf() -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        pass
+
+
+def _grow() -> NoReturn:
+    pieces = []
+    while True:
+        pieces.append(bytes(MIB))
+
+
+def _keep() -> int:
+    _kept.append(bytearray(300 * MIB))
+    return len(_kept)
+
+
+def _raise(error: type[BaseException], *arguments: str) -> Callable[[], NoReturn]:
+    def act() -> NoReturn:
+        raise error(*arguments)
+
+    return act
+
+
+def _recurse() -> int:
+    return _recurse() + 1
+
+
+_ACTS: dict[str, Callable[[], object]] = {
+    "hang": lambda: time.sleep(600),
+    "hang, deaf to signals": _hang_deaf,
+    "grow": lambda: len(bytearray(8192 * MIB)),
+    "grow in small pieces": _grow,
+    "keep 300 MiB": _keep,
+    "exit 0": lambda: os._exit(0),
+    "exit 3": lambda: os._exit(3),
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "ours": _raise(CorruptDocument, "The parser cannot read it."),
+    "raise": _raise(ValueError, "secret text of a document"),
+    "raise unpicklable": _raise(Unpicklable),
+    "raise what cannot be made again": _raise(NotMadeAgain, "a", "b"),
+    "raise SystemExit": _raise(SystemExit, "leaving"),
+    "raise KeyboardInterrupt": _raise(KeyboardInterrupt),
+    "recurse": _recurse,
+    "return what cannot be sent": lambda: lambda: None,
+    "pid": os.getpid,
+    "peak": peak_rss_bytes,
+    "modules": lambda: sorted(sys.modules),
+}

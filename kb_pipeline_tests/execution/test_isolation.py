@@ -1,0 +1,105 @@
+"""One document that hangs, grows, dies or raises costs itself alone, and is told apart from the others that do."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from kb_pipeline.errors import (
+    CorruptDocument,
+    KbError,
+    MemoryLimitExceeded,
+    TimeLimitExceeded,
+    UnexpectedError,
+    WorkerCrashed,
+)
+from kb_pipeline.execution.local import Limits, LocalWorkers
+from kb_pipeline_tests.execution.jobs import act
+
+FAULTS: dict[str, type[KbError]] = {
+    "hang": TimeLimitExceeded,
+    "hang, deaf to signals": TimeLimitExceeded,
+    "grow": MemoryLimitExceeded,
+    "grow in small pieces": MemoryLimitExceeded,
+    "exit 3": WorkerCrashed,
+    "kill": WorkerCrashed,
+    "segfault": WorkerCrashed,
+    "ours": CorruptDocument,
+    "raise": UnexpectedError,
+    "raise unpicklable": UnexpectedError,
+    "raise what cannot be made again": UnexpectedError,
+    "raise SystemExit": UnexpectedError,
+    "raise KeyboardInterrupt": UnexpectedError,
+    "recurse": UnexpectedError,
+}
+
+
+def results(
+    items: list[tuple[int, str]], *, seconds: float = 2.0, memory_mb: int = 512, workers: int = 2
+) -> list[object]:
+    with LocalWorkers(act, Limits(seconds, memory_mb, workers)) as pool:
+        answers = list(pool.run(items))
+    assert [item for item, _ in answers] == items, "results come in the order of the items"
+    return [result for _, result in answers]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_costs_its_own_document_alone(fault: str) -> None:
+    answers = results([(0, ""), (1, ""), (2, fault), (3, ""), (4, "")])
+    assert answers[:2] + answers[3:] == [0, 1, 3, 4]
+    assert type(answers[2]) is FAULTS[fault]
+
+
+def test_every_fault_in_one_run() -> None:
+    items = [(number, what) for number, what in enumerate(what for fault in FAULTS for what in (fault, ""))]
+    answers = results(items)
+    assert [type(answer) for answer in answers[::2]] == list(FAULTS.values())
+    assert answers[1::2] == [number for number, what in items if not what]
+
+
+def test_a_message_names_the_type_and_the_limit_but_quotes_nothing() -> None:
+    raised, slow, large = results([(0, "raise"), (1, "hang"), (2, "grow")], seconds=1)
+    assert "ValueError" in str(raised)
+    assert "secret" not in str(raised)
+    assert "1 seconds" in str(slow)
+    assert "limits.seconds" in str(slow)
+    assert "512 MiB" in str(large)
+    assert "limits.memory_mb" in str(large)
+
+
+def test_a_result_that_cannot_be_sent_costs_its_own_document_alone() -> None:
+    before, lost, after = results([(0, ""), (1, "return what cannot be sent"), (2, "")])
+    assert (before, after) == (0, 2)
+    assert isinstance(lost, UnexpectedError | WorkerCrashed)
+
+
+def test_a_worker_that_leaves_as_if_all_were_well_is_noticed_at_the_time_limit() -> None:
+    before, gone, after = results([(0, ""), (1, "exit 0"), (2, "")], seconds=1)
+    assert (before, after) == (0, 2)
+    assert isinstance(gone, TimeLimitExceeded)
+
+
+def test_the_time_limit_is_kept_also_by_who_ignores_signals() -> None:
+    started = time.monotonic()
+    (answer,) = results([(0, "hang, deaf to signals")], seconds=1)
+    assert isinstance(answer, TimeLimitExceeded)
+    assert time.monotonic() - started < 8  # 1 s, 3 s until SIGKILL, and the pool's own start and end
+
+
+def test_the_machine_is_spared_what_the_document_asks_for() -> None:
+    """One after the other in one worker: the peak that the next document sees is the limit's, not eight gigabytes."""
+    _, peak = results([(0, "grow in small pieces"), (1, "peak")], memory_mb=256, workers=1)
+    assert isinstance(peak, int)
+    assert peak < 600 * 1024 * 1024
+
+
+def test_what_one_document_leaves_behind_is_not_held_against_the_next() -> None:
+    """A parser's leak of 300 MiB within a limit of 512: the next document may still use its own 300."""
+    assert results([(0, "keep 300 MiB"), (1, "keep 300 MiB"), (2, "")], workers=1) == [1, 2, 2]
+
+
+def test_leaks_are_bounded_by_twice_the_limit() -> None:
+    *kept, after = results([(number, "keep 300 MiB") for number in range(4)], workers=1)
+    assert kept == [1, 2, 3], "one process kept them all"
+    assert isinstance(after, MemoryLimitExceeded)

@@ -1,0 +1,105 @@
+"""Workers start when there is work, are replaced cheaply, and are gone when the pool is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from kb_pipeline.execution.local import Limits, LocalWorkers
+from kb_pipeline_tests.execution.jobs import act
+
+LIMITS = Limits(20.0, 512, 2)
+
+
+def gone(pids: set[int], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(psutil.pid_exists(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def pids_of(pool: LocalWorkers[tuple[int, str], object], count: int = 16) -> set[int]:
+    return {pid for _, pid in pool.run([(n, "pid") for n in range(count)]) if isinstance(pid, int)}
+
+
+def test_documents_are_worked_on_by_as_many_processes_as_the_limits_say() -> None:
+    with LocalWorkers(act, LIMITS) as pool:
+        started = time.monotonic()
+        list(pool.run([(n, "") for n in range(50)]))
+        pids = pids_of(pool, 200)
+        assert time.monotonic() - started < 10
+    assert 1 <= len(pids) <= 2
+    assert gone(pids)
+
+
+def test_no_process_is_left_when_the_consumer_stops_early() -> None:
+    def first_of(pool: LocalWorkers[tuple[int, str], object]) -> Iterator[object]:
+        with pool:
+            for _, result in pool.run((n, "pid" if n == 0 else "hang") for n in range(1000)):
+                yield result
+
+    started = time.monotonic()
+    answers = first_of(LocalWorkers(act, LIMITS))
+    pid = next(answers)
+    answers.close()
+    assert isinstance(pid, int)
+    assert gone({pid})
+    assert time.monotonic() - started < 15, "hanging documents were not waited for"
+
+
+def test_no_process_is_left_when_the_consumer_raises() -> None:
+    pids: set[int] = set()
+
+    def consume() -> None:
+        with LocalWorkers(act, LIMITS) as pool:
+            pids.update(pids_of(pool))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        consume()
+    assert pids
+    assert gone(pids)
+
+
+def test_items_are_taken_as_they_are_needed() -> None:
+    taken = 0
+
+    def items() -> Iterator[tuple[int, str]]:
+        nonlocal taken
+        for number in range(1000):
+            taken += 1
+            yield number, ""
+
+    with LocalWorkers(act, LIMITS) as pool:
+        answers = pool.run(items())
+        next(answers)
+        assert taken <= 4 * LIMITS.count
+        assert len(list(answers)) == 999
+
+
+DEATHS = """
+import time
+from kb_pipeline.execution.local import Limits, LocalWorkers
+from kb_pipeline_tests.execution.jobs import act
+
+with LocalWorkers(act, Limits(60.0, 512, 1), ("kb_pipeline.stages_preload",)) as pool:
+    ((_, modules),) = pool.run([(0, "modules")])  # the fork server's own start
+    started = time.monotonic()
+    deaths = [type(result).__name__ for _, result in pool.run([(n, "exit 3") for n in range(10)])]
+    print(set(deaths), "presidio_analyzer" in modules, time.monotonic() - started)
+"""
+
+
+def test_replacing_a_worker_costs_little_because_the_fork_server_has_the_parsers() -> None:
+    """In a process of its own, for a fork server of its own: each of ten deaths would cost an import of seconds."""
+    done = subprocess.run([sys.executable, "-c", DEATHS], capture_output=True, text=True, check=True, timeout=120)
+    deaths, preloaded, seconds = done.stdout.split()
+    assert (deaths, preloaded) == ("{'WorkerCrashed'}", "True")
+    assert float(seconds) < 10
