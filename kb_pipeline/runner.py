@@ -76,11 +76,13 @@ def run_stage(stage: Stage, ledger: Ledger, executor: Executor, commit: Commit |
     commit = commit or ledger.commit
     source = ledger.lease.source_system
     waiting: list[Outcome] = []
+    failed = 0
     last = time.perf_counter()
     progress = Progress(stage.name, source)
     for outcome in _outcomes(stage, ledger, executor, report):
         waiting.append(outcome)
         report.add(outcome)
+        failed += outcome.status == "failed"
         progress.advance(outcome)
         rows = sum(o.rows for o in waiting)
         if len(waiting) >= COMMIT_DOCUMENTS or rows >= COMMIT_ROWS or time.perf_counter() - last > COMMIT_SECONDS:
@@ -89,8 +91,10 @@ def run_stage(stage: Stage, ledger: Ledger, executor: Executor, commit: Commit |
     if waiting:
         commit(stage, waiting)
     counts = ledger.counts(stage)
-    report.considered, report.quarantined, report.failed = counts.considered, counts.quarantined, counts.failed
-    report.reused = max(0, counts.current - report.done)
+    report.quarantined, report.reused = counts.quarantined, max(0, counts.current - report.done)
+    # A document whose input was found damaged has none until the stage before has made it again: it still waits.
+    report.failed = max(counts.failed, failed)
+    report.considered = counts.considered + report.failed - counts.failed
     report.seconds = round(time.perf_counter() - started, 3)
     progress.end(report)
     return report

@@ -14,7 +14,7 @@ import numpy as np
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from kb_pipeline.contracts import ArtifactRef, Outcome, Stage, Task
+from kb_pipeline.contracts import ArtifactRef, Outcome, Place, Stage, Task
 from kb_pipeline.errors import ArtifactDamaged
 from kb_pipeline.identity import fingerprint
 from kb_pipeline.store.artifacts import read_table, table_to_vectors
@@ -133,7 +133,7 @@ class Ledger:
             write_artifacts(self.connection, stage, outcomes)
             write_states(self.connection, stage, outcomes, self.run_id)
             self._write_vector_refs(stage, outcomes)
-            self._remake_inputs(stage, outcomes)
+            forget_damaged(self.connection, outcomes)
 
     def vectors(self, store: ObjectStore, text_hashes: Sequence[str]) -> dict[str, np.ndarray]:
         """Vectors that texts already have in this model: text_hash -> (d,) float16."""
@@ -166,7 +166,8 @@ class Ledger:
     def _task(self, stage: Stage, row: tuple[Any, ...]) -> Task:
         of, key, name, media_type, content_hash, size, input_hash = row[:7]
         source = self.lease.source_system
-        named = fingerprint(stage.key, input_hash)
+        # Publish writes the rows of one document: no artifact that its copies could share.
+        named = fingerprint(stage.key, f"{of}:{input_hash}" if stage.place is Place.DATABASE else input_hash)
         return Task(
             of, source, key, name, media_type, content_hash, size, input_hash, named, _ref(row[7:10]), _ref(row[10:13])
         )
@@ -185,23 +186,6 @@ class Ledger:
                 " SET fingerprint = EXCLUDED.fingerprint, row = EXCLUDED.row",
                 refs,
             )
-
-    def _remake_inputs(self, stage: Stage, outcomes: Sequence[Outcome]) -> None:
-        """A damaged or missing input artifact: forget it, so that the stage before makes it again."""
-        damaged = [
-            ref.uri
-            for o in outcomes
-            if o.error_class == "ArtifactDamaged"
-            for ref in (o.task.input, o.task.vectors)
-            if ref
-        ]
-        if damaged:
-            self.connection.execute(
-                "UPDATE kb.stage_state SET status = 'retry' WHERE fingerprint IN"
-                " (SELECT fingerprint FROM kb.artifact WHERE uri = ANY(%s))",
-                (damaged,),
-            )
-            self.connection.execute("DELETE FROM kb.artifact WHERE uri = ANY(%s)", (damaged,))
 
 
 def _ref(columns: tuple[Any, ...]) -> ArtifactRef | None:
@@ -262,3 +246,21 @@ def write_states(connection: Connection, stage: Stage, outcomes: Sequence[Outcom
                 for o in outcomes
             ],
         )
+
+
+def forget_damaged(connection: Connection, outcomes: Sequence[Outcome]) -> None:
+    """Forget artifacts that were found damaged or gone, so that the stages before make them again."""
+    damaged = [
+        ref.uri
+        for o in outcomes
+        if o.error_class == ArtifactDamaged.__name__
+        for ref in (o.task.input, o.task.vectors)
+        if ref
+    ]
+    if damaged:
+        connection.execute(
+            "UPDATE kb.stage_state SET status = 'retry' WHERE fingerprint IN"
+            " (SELECT fingerprint FROM kb.artifact WHERE uri = ANY(%s))",
+            (damaged,),
+        )
+        connection.execute("DELETE FROM kb.artifact WHERE uri = ANY(%s)", (damaged,))

@@ -23,7 +23,7 @@ from kb_pipeline.identity import chunk_id
 from kb_pipeline.store.artifacts import read_table, table_to_records, table_to_vectors
 from kb_pipeline.store.database import Connection, identifier
 from kb_pipeline.store.lease import Lease
-from kb_pipeline.store.ledger import write_states
+from kb_pipeline.store.ledger import forget_damaged, write_states
 from kb_pipeline.store.objects import ObjectStore
 from kb_pipeline.store.spaces import Space
 from kb_pipeline.store.words import words
@@ -125,6 +125,7 @@ class Publisher:
             self._write_chunks([{"chunk_id": k, "document_id": wanted[k][0], **wanted[k][1]} for k in change.write])
             self._write_vectors({k: v for rows in ready.values() for k, v in rows.vectors.items()})
             write_states(self.connection, stage, [replace(o, payload=None) for o in outcomes], self.run_id)
+            forget_damaged(self.connection, outcomes)
             self._mark_published(list(ready))
 
     def withdraw_deleted(self) -> int:
