@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from kb_pipeline.contracts import Outcome, Stage, Task
+from kb_pipeline.contracts import Outcome, Place, Stage, Task
 from kb_pipeline.planning import plan_batch
 from kb_pipeline.store.ledger import Ledger
 
@@ -106,6 +106,9 @@ def _outcomes(stage: Stage, ledger: Ledger, executor: Executor, report: StageRep
 
     def tasks() -> Iterator[Task]:
         for page in ledger.pending(stage):
+            if stage.place is Place.DATABASE:  # writes each document's own rows: nothing to share or reuse
+                yield from page
+                continue
             with ledger.connection.transaction():
                 plan = plan_batch(page, ledger.artifacts([task.fingerprint for task in page]))
                 if plan.reuse:
