@@ -24,6 +24,8 @@ from kb_pipeline.local import stack
 from kb_pipeline_tests.e2e import workspace as e2e
 from kb_pipeline_tests.e2e.workspace import CONFIG, REPOSITORY, SETTINGS_VARIABLES, Workspace
 
+pytest.register_assert_rewrite("kb_pipeline_tests.e2e.lifecycle")
+
 CORPUS = REPOSITORY.parent / "shared" / "corpus"
 REGION = "us-east-1"
 

@@ -1,0 +1,24 @@
+"""A source system on file://, the embedded default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from kb_pipeline_tests.e2e.lifecycle import Lifecycle
+from kb_pipeline_tests.e2e.workspace import Workspace
+
+
+class TestOnFiles(Lifecycle):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def place(cls, new_workspace: Callable[..., Workspace]) -> Iterator[Workspace]:
+        workspace = new_workspace("files")
+        with workspace.entered():
+            yield workspace
+
+    def test_artifacts_lie_under_kb_home(self, place: Workspace, source: object) -> None:
+        objects = place.home / "objects"
+        assert {path.name for path in objects.iterdir()} == {"raw", "artifacts"}
+        assert {path.name for path in (objects / "raw").iterdir()} == {"lifecycle"}
