@@ -14,7 +14,7 @@ import numpy as np
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from kb_pipeline.contracts import ArtifactRef, Outcome, Place, Stage, Task
+from kb_pipeline.contracts import ArtifactRef, Outcome, Stage, Task
 from kb_pipeline.errors import ArtifactDamaged
 from kb_pipeline.identity import fingerprint
 from kb_pipeline.store.artifacts import read_table, table_to_vectors
@@ -166,8 +166,7 @@ class Ledger:
     def _task(self, stage: Stage, row: tuple[Any, ...]) -> Task:
         of, key, name, media_type, content_hash, size, input_hash = row[:7]
         source = self.lease.source_system
-        # Publish writes the rows of one document: no artifact that its copies could share.
-        named = fingerprint(stage.key, f"{of}:{input_hash}" if stage.place is Place.DATABASE else input_hash)
+        named = fingerprint(stage.key, input_hash)
         return Task(
             of, source, key, name, media_type, content_hash, size, input_hash, named, _ref(row[7:10]), _ref(row[10:13])
         )
