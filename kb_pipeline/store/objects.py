@@ -143,6 +143,11 @@ class ObjectStore:
         if "NoSuchBucket" in text:
             return self._missing_place()
         kind = type(error).__name__
+        if "/latest/api/token" in text or "/latest/meta-data" in text:
+            return ObjectStoreUnavailable(
+                f"There are no credentials for {self.config.url}: none in the environment, and no cloud gives any.",
+                "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+            )
         if kind in ("PermissionDeniedError", "UnauthenticatedError", "PermissionError") or "AccessDenied" in text:
             return ObjectStoreUnavailable(
                 f"The object store {self.config.url} refuses to {verb} ({kind}).",

@@ -115,7 +115,7 @@ def retry(connection: Connection, document_ids: Sequence[str] | None, source_sys
     """Mark quarantined documents to be tried again by the next sync, by the beginnings of their ids; None means all."""
     return connection.execute(
         "UPDATE kb.stage_state s SET status = 'retry', updated_at = now() FROM kb.document d"
-        " WHERE d.document_id = s.document_id AND s.status = 'quarantined'"
+        " WHERE d.document_id = s.document_id AND s.status = 'quarantined' AND d.deleted_at IS NULL"
         " AND (%(ids)s::text[] IS NULL OR EXISTS (SELECT FROM unnest(%(ids)s) p WHERE starts_with(s.document_id, p)))"
         " AND (%(source)s::text IS NULL OR d.source_system = %(source)s)",
         {"ids": list(document_ids) if document_ids is not None else None, "source": source_system},

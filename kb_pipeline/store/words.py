@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 WORDS_VERSION = 1
+MAX_WORD_BYTES = 2046  # PostgreSQL's limit for a lexeme: a longer one is dropped from a text and refused in a query
 _WORD = re.compile(r"\w")
 
 
@@ -21,4 +22,5 @@ def words(text: str) -> list[str]:
     folded = unicodedata.normalize("NFKC", text).lower()
     # hmm=False: words outside the dictionary come as single characters, the same way in a text and in a query; the
     # statistical guess depends on the neighbours and splits 年假为 as 年|假为.
-    return [token for token in rjieba.cut_for_search(folded, False) if _WORD.search(token)]
+    found = (token for token in rjieba.cut_for_search(folded, False) if _WORD.search(token))
+    return [token for token in found if len(token.encode()) <= MAX_WORD_BYTES]

@@ -1,0 +1,116 @@
+"""What people ask of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kb_pipeline.store import overview
+from kb_pipeline.store.documents import known_versions, name_documents
+from kb_pipeline.store.lease import Lease
+from kb_pipeline_tests.support.lines import MASKING, LineSource
+
+
+@pytest.fixture
+def filled(source: LineSource) -> LineSource:
+    """hr: three live documents of which one is in quarantine, and a deleted one."""
+    source.settings = MASKING
+    source.write(a="one\ntwo", b="three", bad="REFUSED", old="gone soon")
+    source.sync()
+    source.write(old=None)
+    source.sync()
+    return source
+
+
+def test_sources(filled: LineSource, take: Callable[..., Lease]) -> None:
+    other = LineSource(filled.connection, filled.store, take(source="wiki"), MASKING)
+    other.write(c="four")
+    other.sync()
+    assert overview.sources(filled.connection) == [
+        overview.SourceOverview("hr", documents=3, quarantined=1, deleted=1, chunks=3),
+        overview.SourceOverview("wiki", documents=1, quarantined=0, deleted=0, chunks=1),
+    ]
+
+
+def test_spaces(filled: LineSource) -> None:
+    assert overview.spaces(filled.connection) == [overview.SpaceOverview("m@8", "m", 8, "active", 3)]
+
+
+def test_the_quarantine_says_where_and_why(filled: LineSource) -> None:
+    (found,) = overview.quarantined(filled.connection)
+    assert (found.source_system, found.stage, found.error_class) == ("hr", "mask", "MaskingIncomplete")
+    assert (found.media_type, found.attempts) == ("text/plain", 1)
+    assert overview.quarantined(filled.connection, "wiki") == []
+    assert "REFUSED" not in found.error_message
+
+
+def test_retry_takes_ids_beginnings_of_ids_sources_or_all(filled: LineSource) -> None:
+    (found,) = overview.quarantined(filled.connection)
+    assert overview.retry(filled.connection, ["0000"], None) == 0
+    assert overview.retry(filled.connection, None, "wiki") == 0
+    assert overview.retry(filled.connection, [found.document_id[:12]], "hr") == 1
+    assert overview.quarantined(filled.connection) == [], "it waits for the next sync"
+    filled.sync()
+    assert overview.retry(filled.connection, None, None) == 1
+
+
+def test_a_deleted_document_leaves_the_quarantine(filled: LineSource) -> None:
+    filled.write(bad=None)
+    filled.sync()
+    assert overview.quarantined(filled.connection) == []
+    assert overview.retry(filled.connection, None, None) == 0
+
+
+def test_statistics_of_the_current_artifacts_add_up(filled: LineSource) -> None:
+    assert overview.stats(filled.connection, "hr", "mask") == {"lines": 3}
+    assert overview.stats(filled.connection, "hr", "parse") == {"lines": 4}
+    assert overview.stats(filled.connection, "wiki", "mask") == {}
+
+
+def test_current_artifacts_are_those_of_live_documents_that_are_ok(filled: LineSource) -> None:
+    assert len(overview.current_artifacts(filled.connection, "hr", "parse")) == 3
+    assert len(overview.current_artifacts(filled.connection, "hr", "mask")) == 2
+
+
+def test_rows_that_a_table_lacks_or_has_too_many_of_show(filled: LineSource) -> None:
+    assert overview.published_rows(filled.connection, "hr", "vector_m_8") == (3, 3, 3)
+    filled.connection.execute("DELETE FROM kb.vector_m_8 WHERE chunk_id = (SELECT min(chunk_id) FROM kb.chunk)")
+    assert overview.published_rows(filled.connection, "hr", "vector_m_8") == (3, 3, 2)
+    filled.connection.execute("DELETE FROM kb.chunk WHERE ordinal = 1")
+    assert overview.published_rows(filled.connection, "hr", "vector_m_8")[:2] == (3, 2)
+
+
+def test_a_vector_that_is_not_of_unit_length_shows(filled: LineSource) -> None:
+    assert overview.bad_vectors(filled.connection, "hr", "vector_m_8") == 0
+    filled.connection.execute(
+        "UPDATE kb.vector_m_8 SET embedding = '[2,0,0,0,0,0,0,0]' WHERE chunk_id = (SELECT min(chunk_id) FROM kb.chunk)"
+    )
+    assert overview.bad_vectors(filled.connection, "hr", "vector_m_8") == 1
+
+
+def test_a_data_version_changes_with_the_content_alone(filled: LineSource) -> None:
+    before = overview.data_version(filled.connection, "hr", "mask")
+    filled.sync()
+    assert overview.data_version(filled.connection, "hr", "mask") == before
+    filled.write(b="three and more")
+    filled.sync()
+    assert overview.data_version(filled.connection, "hr", "mask") != before
+
+
+def test_known_versions_are_those_of_live_documents(filled: LineSource) -> None:
+    assert set(known_versions(filled.connection, "hr")) == {"a.txt", "b.txt", "bad.txt"}
+
+
+def test_documents_are_named_once_a_policy(filled: LineSource) -> None:
+    named: list[str] = []
+
+    def mask(key: str) -> str:
+        named.append(key)
+        return f"<{key}>"
+
+    assert name_documents(filled.connection, filled.lease, "policy 1", mask) == 3
+    assert name_documents(filled.connection, filled.lease, "policy 1", mask) == 0
+    assert name_documents(filled.connection, filled.lease, "policy 2", mask) == 3
+    assert len(named) == 6
+    assert overview.quarantined(filled.connection)[0].name == "<bad.txt>"
