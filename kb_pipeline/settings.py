@@ -186,7 +186,7 @@ def load_settings(
         raise SettingsError(f"KB_CONFIG names {named}, and there is no such file.", "Correct KB_CONFIG or unset it.")
     raw = _read_yaml(path) if path.is_file() else {}
     _refuse_environment_only(raw, path)
-    _overlay(raw, environ)
+    origin = _overlay(raw, environ)
     raw["home"] = (home or Path(environ.get("KB_HOME") or ".kb")).absolute()
     raw["dagster_home"] = Path(environ["DAGSTER_HOME"]) if environ.get("DAGSTER_HOME") else None
     raw["config_path"] = path.absolute() if path.is_file() else None
@@ -195,7 +195,7 @@ def load_settings(
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
-        raise SettingsError(_explain(error, path), f"Correct it in {path} and try again.") from None
+        raise _explain(error, path, origin) from None
 
 
 def _read_yaml(path: Path) -> dict[str, object]:
@@ -221,24 +221,31 @@ def _refuse_environment_only(raw: dict[str, object], path: Path) -> None:
             )
 
 
-def _overlay(raw: dict[str, object], environ: Mapping[str, str]) -> None:
-    """The environment wins over kb.yaml, so that one kb.yaml serves a laptop and a cluster."""
-    url, urls = environ.get("KB_OBJECT_STORE_URL"), environ.get("KB_EMBEDDING_URLS")
-    for section, key, value in (
-        ("object_store", "url", url),
-        ("object_store", "endpoint", environ.get("AWS_ENDPOINT_URL")),
-        ("embedding", "urls", [u.strip() for u in urls.split(",") if u.strip()] if urls else None),
+def _overlay(raw: dict[str, object], environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment wins over kb.yaml, so that one kb.yaml serves a laptop and a cluster. Returns setting -> variable
+    of what it set."""
+    urls = environ.get("KB_EMBEDDING_URLS")
+    origin = {}
+    for section, key, variable, value in (
+        ("object_store", "url", "KB_OBJECT_STORE_URL", environ.get("KB_OBJECT_STORE_URL")),
+        ("object_store", "endpoint", "AWS_ENDPOINT_URL", environ.get("AWS_ENDPOINT_URL")),
+        ("embedding", "urls", "KB_EMBEDDING_URLS", [u.strip() for u in urls.split(",") if u.strip()] if urls else None),
     ):
-        if value:
-            current = raw.get(section) or {}
-            if isinstance(current, dict):
-                raw[section] = {**current, key: value}
+        current = raw.get(section) or {}
+        if value and isinstance(current, dict):
+            raw[section] = {**current, key: value}
+            origin[f"{section}.{key}"] = variable
+    return origin
 
 
-def _explain(error: ValidationError, path: Path) -> str:
-    """One line a mistake. Values are not repeated: one of them might be a secret in the wrong place."""
-    lines = []
+def _explain(error: ValidationError, path: Path, origin: Mapping[str, str]) -> SettingsError:
+    """One line a mistake, and where to correct it. Values are not repeated: one might be a secret in a wrong place."""
+    lines, places = [], set()
     for item in error.errors(include_input=False, include_url=False):
         where = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        place = next((name for setting, name in origin.items() if f"{where}.".startswith(f"{setting}.")), str(path))
+        places.add(place)
         lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
-    return f"{path} has {len(lines)} invalid setting{'s' if len(lines) > 1 else ''}: " + "; ".join(lines) + "."
+    wrong = " and ".join(sorted(places))
+    count = f"{len(lines)} invalid setting{'s' if len(lines) > 1 else ''}"
+    return SettingsError(f"{count} in {wrong}: {'; '.join(lines)}.", f"Correct {wrong} and try again.")

@@ -1,0 +1,79 @@
+"""Identities: the same for ever, and never the same for two different things."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb_pipeline import identity
+
+
+def test_they_are_those_of_earlier_releases() -> None:
+    """A change of one of these makes every knowledge base start anew: its ids and artifacts would be others."""
+    assert {
+        "document": identity.document_id("hr", "a/b.md"),
+        "stage": identity.stage_key("parse", 1, {"b": 1, "a": [1, "x"]}),
+        "fingerprint": identity.fingerprint("k", "i"),
+        "text": identity.text_hash("年假"),
+        "chunk": identity.chunk_id("d", "t", 0),
+        "rows": identity.content_hash_of_rows([{"a": 1}, {"b": None}]),
+    } == GOLDEN
+
+
+GOLDEN = {
+    "document": "c08a20cc10d12b3d925399462d76dc16",
+    "stage": "8b1271186f9a881f302a6b5a83db5297",
+    "fingerprint": "612a26d049eb84b95ad61633e7741d6e486f30a2953db836e6ba5ddda0527c99",
+    "text": "a353340ba9c6a1ddd1e5c32af4ded541",
+    "chunk": "4ce3231ef4b7eb243cd3a2e40c63c552",
+    "rows": "7cd92703e698fbf846382600d3a6000756c8b8e322b523a5ffc8cef1354d62e2",
+}
+
+parts = st.text(st.characters(exclude_characters="\0"), max_size=6)
+
+
+@given(parts, parts, parts, parts)
+def test_two_documents_have_two_ids(source: str, key: str, other_source: str, other_key: str) -> None:
+    same = (source, key) == (other_source, other_key)
+    assert (identity.document_id(source, key) == identity.document_id(other_source, other_key)) is same
+
+
+def test_parts_cannot_be_shifted_into_each_other() -> None:
+    assert identity.document_id("ab", "c") != identity.document_id("a", "bc")
+    assert identity.chunk_id("d", "t1", 1) != identity.chunk_id("d", "t", 11)
+    assert identity.fingerprint("ab", "c") != identity.fingerprint("a", "bc")
+
+
+def test_one_kind_of_identity_is_never_that_of_another() -> None:
+    assert len({identity.document_id("a", "b"), identity.fingerprint("a", "b")[:32], identity.text_hash("a\0b")}) == 3
+
+
+def test_settings_count_by_value_and_not_by_order() -> None:
+    one, other = {"a": 1, "b": {"x": 1, "y": 2}}, {"b": {"y": 2, "x": 1}, "a": 1}
+    assert identity.stage_key("mask", 1, one) == identity.stage_key("mask", 1, other)
+    assert identity.stage_key("mask", 1, one) != identity.stage_key("mask", 1, {**one, "a": 2})
+    assert identity.stage_key("mask", 1, one) != identity.stage_key("mask", 2, one)
+    assert identity.stage_key("mask", 1, one) != identity.stage_key("chunk", 1, one)
+    assert identity.stage_key("mask", 1, {"a": 1}) != identity.stage_key("mask", 1, {"a": "1"})
+
+
+def test_a_key_that_is_no_unicode_has_an_id_too() -> None:
+    assert identity.document_id("hr", "bad\udcff") != identity.document_id("hr", "bad\udcfe")
+
+
+def test_rows_count_with_their_order_and_their_borders() -> None:
+    a, b = {"text": "a"}, {"text": "b"}
+    assert identity.content_hash_of_rows([a, b]) != identity.content_hash_of_rows([b, a])
+    assert identity.content_hash_of_rows([{"text": "a\n"}, b]) != identity.content_hash_of_rows([a, {"text": "\nb"}])
+    assert identity.content_hash_of_rows([]) == identity.sha256_hex(b"")
+
+
+@given(st.lists(st.binary(max_size=20)))
+def test_a_stream_hashes_as_its_bytes(pieces: list[bytes]) -> None:
+    whole = b"".join(pieces)
+    assert identity.hash_stream(iter(pieces)) == (identity.sha256_hex(whole), len(whole))
+
+
+def test_a_model_is_named_with_its_revision_if_one_is_pinned() -> None:
+    assert identity.model_key("m", "") == "m"
+    assert identity.model_key("m", "abc") == "m@abc"
