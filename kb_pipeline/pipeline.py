@@ -162,9 +162,9 @@ class SourceRun:
         return report
 
     def sample(self, report: StageReport) -> list[Passage]:
-        """Masked passages to show and to check: of what this run masked, or of what is published when it did nothing
+        """Masked passages to show and to check: of the masked chunks while they are not published yet, else of what is
         (a run with nothing to do reads no object)."""
-        if report.stage != "mask" or not report.done:
+        if report.stage == "publish" or not report.done:
             return overview.passages(self.connection, self.source_system, SAMPLED_PASSAGES)
         artifacts = overview.current_artifacts(self.connection, self.source_system, "mask")
         step = max(1, len(artifacts) // SAMPLED_DOCUMENTS)

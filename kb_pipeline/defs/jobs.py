@@ -2,14 +2,11 @@
 
 from dagster import AssetSelection, define_asset_job, in_process_executor
 
-from kb_pipeline.defs.partitions import source_systems
-
 SYNC = "sync"
 
 sync_job = define_asset_job(
     SYNC,
     selection=AssetSelection.all(),
-    partitions_def=source_systems,
     # Six steps take 5 CPU-seconds in one process and 43 in six: the stages parallelise inside themselves.
     executor_def=in_process_executor,
     description="Bring one source system in step, from raw documents to vectors.",

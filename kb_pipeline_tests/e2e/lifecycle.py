@@ -81,7 +81,7 @@ class Source:
         with self.workspace.database() as connection:
             tables = [*LEDGER, *(name for (name,) in connection.execute("SELECT table_name FROM kb.space"))]
             return {
-                table: connection.execute(f"SELECT ctid::text, xmin::text FROM kb.{table.split('.')[-1]}").fetchall()
+                table: connection.execute(f"SELECT ctid::text, xmin::text FROM kb.{table}").fetchall()
                 for table in tables
             }
 
@@ -89,7 +89,7 @@ class Source:
         """Rows of the source in the active space's table."""
         (space,) = self.base.status().spaces
         ((table,),) = self.ask("SELECT table_name FROM kb.space WHERE %s <> '' AND status = 'active'")
-        ((count,),) = self.ask(f"SELECT count(*) FROM kb.{table.split('.')[-1]} WHERE source_system = %s")
+        ((count,),) = self.ask(f"SELECT count(*) FROM kb.{table} WHERE source_system = %s")
         assert space.status == "active"
         return int(count)
 
