@@ -11,6 +11,7 @@ from kb_pipeline import identity
 from kb_pipeline.contracts import Chunk, MaskedChunk, MaskedText
 from kb_pipeline.errors import MaskingIncomplete
 from kb_pipeline.masking import gate
+from kb_pipeline.masking.bootstrap import load_presidio
 from kb_pipeline.masking.folding import fold
 from kb_pipeline.masking.spans import Finding, merge_overlaps, replace_spans
 
@@ -21,7 +22,8 @@ _DIGIT_FIRST = re.compile(r"[\dXx]")
 
 
 def warm_up() -> None:
-    """Load the analyzer now instead of with the first text (1 to 2 seconds of imports)."""
+    """Load the analyzer now instead of with the first text (about a second of imports)."""
+    load_presidio()
     from kb_pipeline.masking.recognizers import analyzer
 
     analyzer()
@@ -108,7 +110,8 @@ def _join(parts: Sequence[str], joints: Sequence[str]) -> str:
 
 
 def _find(text: str, entities: Collection[str]) -> list[Finding]:
-    from kb_pipeline.masking.recognizers import analyze  # imports Presidio, and with it spaCy
+    load_presidio()
+    from kb_pipeline.masking.recognizers import analyze
 
     folded = fold(text)
     found = analyze(folded.text, tuple(entities)) if entities else []

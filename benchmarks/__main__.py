@@ -1,0 +1,37 @@
+"""Run the benchmarks named on the command line, or all, and print one table."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from benchmarks import idle_memory, masking, memory, sync_costs
+from benchmarks.result import Result
+from kb_pipeline import console
+
+BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
+    "masking": masking.run,
+    "idle_memory": idle_memory.run,
+    "sync_costs": sync_costs.run,
+    "memory": memory.run,
+}
+
+
+def main() -> None:
+    """Print a row a measurement: what, its figure, the baseline's, and the ratio of the two."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"which (default: all): {', '.join(BENCHMARKS)}")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    if unknown := set(names) - set(BENCHMARKS):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+    results = [result for name in names for result in BENCHMARKS[name]()]
+    columns = ("measured", "figure", "baseline", "baseline's figure", "ratio")
+    rows = [
+        (r.measured, f"{r.figure:,.2f} {r.unit}", r.baseline, f"{r.baseline_figure:,.2f} {r.unit}", f"{r.ratio:,.2f}")
+        for r in results
+    ]
+    console.table("", columns, rows, numbers=("figure", "baseline's figure", "ratio"))
+
+
+if __name__ == "__main__":
+    main()
