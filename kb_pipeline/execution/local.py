@@ -6,13 +6,16 @@ gets the matching PermanentError. Workers come from a fork server that has the p
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import resource
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -33,6 +36,7 @@ Result = TypeVar("Result")
 # A worker is replaced after this many documents, so that what a parser leaks does not add up.
 DOCUMENTS_PER_WORKER = 500
 _OUT_OF_MEMORY = 86  # exit code of a worker that met its memory limit; parsers and signals use others
+_PR_SET_PDEATHSIG = 1
 _MIB = 1024 * 1024
 
 
@@ -135,10 +139,18 @@ def _unexpected(error: BaseException) -> UnexpectedError:
 
 def _limit_this_process(memory_mb: int) -> None:
     """What this process may ever map: twice the limit of a document, for what documents leave behind."""
+    _end_with_the_run()
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"))
     most = _mapped_bytes() + 2 * memory_mb * _MIB
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _end_with_the_run() -> None:
+    """A run that is killed leaves no worker, however deep in a parser: the fork server ends when nobody holds its pipe
+    any more, and its end kills its children (prctl(2))."""
+    os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined] # else we would hold the pipe
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _allow(memory_mb: int) -> None:

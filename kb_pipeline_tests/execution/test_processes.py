@@ -103,3 +103,25 @@ def test_replacing_a_worker_costs_little_because_the_fork_server_has_the_parsers
     deaths, preloaded, seconds = done.stdout.split()
     assert (deaths, preloaded) == ("{'WorkerCrashed'}", "True")
     assert float(seconds) < 10
+
+
+HANGING = """
+from kb_pipeline.execution.local import Limits, LocalWorkers
+from kb_pipeline_tests.execution.jobs import act
+
+with LocalWorkers(act, Limits(600.0, 512, 2)) as pool:
+    for _, result in pool.run([(0, "pid"), (1, "hang, deaf to signals"), (2, "hang, deaf to signals")]):
+        print(result, flush=True)
+"""
+
+
+def test_no_worker_outlives_a_run_that_was_killed() -> None:
+    """Else a document that hangs would burn a core for ever."""
+    run = subprocess.Popen([sys.executable, "-c", HANGING], stdout=subprocess.PIPE, text=True)
+    assert run.stdout
+    first = int(run.stdout.readline())
+    family = {child.pid for child in psutil.Process(run.pid).children(recursive=True)}
+    assert first in family
+    run.kill()
+    assert gone(family)
+    run.communicate(timeout=10)
