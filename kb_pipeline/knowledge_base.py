@@ -114,6 +114,11 @@ class KnowledgeBase:
             known = known_versions(connection, source)
         store = ObjectStore(object_store_config(self.settings))
         mirrored = mirror(store, Path(folder), raw_prefix(source), known)
+        if mirrored.failed:
+            from kb_pipeline.masking import mask_name
+
+            policy = self.settings.masking_for(source)
+            mirrored.failed = [mask_name(name, policy) for name in mirrored.failed]
         return IngestReport(mirrored, self._run([source])[0])
 
     def sync(self, *names: str) -> list[SyncReport]:

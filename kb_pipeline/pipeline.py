@@ -91,14 +91,14 @@ class SourceRun:
 
     def observe(self) -> StageReport:
         """Bring the ledger in step with the source's raw prefix."""
-        from kb_pipeline.masking import mask_text
+        from kb_pipeline.masking import mask_name
 
         started = time.perf_counter()
         limit = self.settings.limits.document_mb * 1024 * 1024
         seen = observe(self.connection, self.store, self.lease, self.run_id, raw_prefix(self.source_system), limit)
         policy = self.settings.masking_for(self.source_system)
         mask_key = catalogue(self.settings, self.source_system)["mask"].key
-        name_documents(self.connection, self.lease, mask_key, lambda key: mask_text(key, policy)[0])
+        name_documents(self.connection, self.lease, mask_key, lambda key: mask_name(key, policy))
         done = sum(seen.changes.values())
         report = StageReport(
             "raw",

@@ -15,6 +15,8 @@ from kb_pipeline.masking.bootstrap import load_presidio
 from kb_pipeline.masking.folding import fold
 from kb_pipeline.masking.spans import Finding, merge_overlaps, replace_spans
 
+NAME_WITHHELD = MaskedText("(name withheld)")
+
 _PATH_SEPARATOR = " > "
 _REACH = 2
 _DIGIT_LAST = re.compile(r"\d[ -]?\Z")
@@ -45,6 +47,14 @@ def mask_text(text: str, policy: Mapping[str, str]) -> tuple[MaskedText, dict[st
     """`text` masked, and how many spans were replaced, by entity. Raises MaskingIncomplete as mask_chunks does."""
     (masked,), counts = _mask_parts((text,), _masked_entities(policy))
     return MaskedText(masked), dict(counts)
+
+
+def mask_name(name: str, policy: Mapping[str, str]) -> MaskedText:
+    """A file's name as people and logs are shown it. Never raises: a name must not cost more than itself."""
+    try:
+        return mask_text(name, policy)[0]
+    except MaskingIncomplete:
+        return NAME_WITHHELD
 
 
 def find_personal_data(text: str, policy: Mapping[str, str]) -> dict[str, int]:

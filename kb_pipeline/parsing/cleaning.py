@@ -18,6 +18,10 @@ _CJK = (
 _ENDS_CJK = re.compile(f"[{_CJK}]$")
 _STARTS_CJK = re.compile(f"^[{_CJK}]")
 
+_ENDS_AT = re.compile("[A-Za-z0-9]@$")
+_ENDS_LATIN = re.compile("[A-Za-z0-9]$")
+_STARTS_AT = re.compile("@[A-Za-z0-9]")
+
 _LANGUAGE_SAMPLE = 20_000
 _SCRIPTS = (
     ("ja", re.compile("[\u3041-\u3096\u30a1-\u30fa]")),
@@ -58,17 +62,24 @@ def table(rows: Iterable[Sequence[str]]) -> str:
 def join_lines(lines: Iterable[str]) -> str:
     """Lines of one paragraph as running text: a space where words meet, none between two CJK characters.
 
-    A word divided at a line end (U+FFFE from pdfium, or a soft hyphen) is put together again.
+    A word divided at a line end (U+FFFE from pdfium, or a soft hyphen) is put together again, and so is a mail address
+    divided beside its @: in two pieces nothing would know it for one.
     """
     text = ""
     for line in (piece.strip() for piece in lines):
         if text.endswith(("\ufffe", "\u00ad")):
             text = text[:-1] + line
-        elif not text or not line or (_ENDS_CJK.search(text) and _STARTS_CJK.search(line)):
+        elif not text or not line or _runs_on(text, line):
             text += line
         else:
             text = f"{text} {line}"
     return fold(text)
+
+
+def _runs_on(text: str, line: str) -> bool:
+    if _ENDS_AT.search(text) or (_STARTS_AT.match(line) and _ENDS_LATIN.search(text)):
+        return True
+    return bool(_ENDS_CJK.search(text) and _STARTS_CJK.search(line))
 
 
 def language(text: str) -> str:

@@ -14,7 +14,10 @@ from kb_pipeline.store.objects import STREAM_BYTES, ObjectStore
 
 @dataclass(slots=True)
 class MirrorReport:
-    """What mirroring did, in files. `skipped` cannot be object keys: control characters or bytes that are no text."""
+    """What mirroring did, in files. `failed` names those that could not be read.
+
+    `skipped` ones cannot be object keys: their names hold control characters or bytes that are no text.
+    """
 
     uploaded: int = 0
     unchanged: int = 0

@@ -22,6 +22,9 @@ def test_tables_keep_cells_and_rows_apart() -> None:
         (["one", "two"], "one two"),
         (["inter\u00ad", "net"], "internet"),
         (["说明：", "(一)"], "说明： (一)"),
+        (["write to jane.doe", "@example.com"], "write to jane.doe@example.com"),
+        (["write to jane.doe@", "example.com"], "write to jane.doe@example.com"),
+        (["meet me", "@ noon"], "meet me @ noon"),
     ],
 )
 def test_lines_join_with_a_space_only_where_words_meet(lines: list[str], joined: str) -> None:

@@ -1,0 +1,13 @@
+"""Names of files, as people and logs are shown them."""
+
+from kb_pipeline.masking import mask_name
+from kb_pipeline_tests.masking.synthetic import EMAIL, MOBILE, POLICY, resident_id
+
+
+def test_a_name_is_masked_like_content() -> None:
+    assert mask_name(f"简历/{resident_id()}{MOBILE}.pdf", POLICY) == "简历/<CN_RESIDENT_ID><PHONE_NUMBER>.pdf"
+    assert mask_name("简历/2026 plan.pdf", POLICY) == "简历/2026 plan.pdf"
+
+
+def test_a_policy_may_keep() -> None:
+    assert mask_name(f"{EMAIL}.eml", {**POLICY, "EMAIL_ADDRESS": "keep"}) == f"{EMAIL}.eml"
