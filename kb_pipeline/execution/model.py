@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from kb_pipeline.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome, Status, Task
+from kb_pipeline.embedding.vectors import to_half
 from kb_pipeline.errors import KbError, TextRejected, TransientError
 
 DOCUMENTS_PER_GROUP = 64
@@ -74,11 +75,12 @@ class ModelBatches:
         rejected: dict[str, TextRejected] = {}
         if new:
             result = self.ports.embed(list(new.values()))
+            halves = to_half(result.vectors)
             for index, name in enumerate(new):
                 if index in result.rejected:
                     rejected[name] = result.rejected[index]
                 else:
-                    vectors[name] = result.vectors[index].astype(np.float16)
+                    vectors[name] = halves[index]
         each_ms = int((time.perf_counter() - started) * 1000 / len(group))
         unclaimed = set(new)
         for document in group:

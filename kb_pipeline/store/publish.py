@@ -18,6 +18,7 @@ from pgvector.psycopg import register_vector
 from psycopg import sql
 
 from kb_pipeline.contracts import MaskedChunk, Outcome, Stage, Task
+from kb_pipeline.embedding.vectors import truncate_and_renormalise
 from kb_pipeline.errors import ArtifactDamaged, TransientError
 from kb_pipeline.identity import chunk_id
 from kb_pipeline.store.artifacts import read_table, table_to_records, table_to_vectors
@@ -71,17 +72,6 @@ def difference(stored: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Map
     """Rows to write (new or different) and ids to delete. Pure."""
     write = [key for key, row in wanted.items() if stored.get(key) != row]
     return Difference(write, [key for key in stored if key not in wanted])
-
-
-def serve(vectors: np.ndarray, dimension: int) -> np.ndarray:
-    """(n, d) float16 native vectors cut to `dimension` and renormalised: (n, dimension) float32 of unit length.
-
-    Matryoshka-trained models keep their meaning in the leading components, so no model is called for this.
-    """
-    cut = vectors[:, :dimension].astype(np.float32)
-    norms = np.linalg.norm(cut, axis=1, keepdims=True)
-    unit: np.ndarray = cut / np.where(norms == 0, 1, norms)
-    return unit
 
 
 class Publisher:
@@ -178,7 +168,9 @@ class Publisher:
         rows = chunk_rows(task.document_id, chunks)
         if not rows:
             return Rows({}, {})
-        served = serve(np.stack([native[row["text_hash"]] for row in rows.values()]), self.space.dimension)
+        # The space's dimension is cut from the model's own: no model is called for it.
+        stacked = np.stack([native[row["text_hash"]] for row in rows.values()])
+        served = truncate_and_renormalise(stacked, self.space.dimension)
         return Rows(rows, dict(zip(rows, served, strict=True)))
 
     def _stored(self, documents: list[str]) -> dict[str, dict[str, Any]]:

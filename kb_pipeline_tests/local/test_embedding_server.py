@@ -17,7 +17,8 @@ from kb_pipeline.embedding.client import EmbeddingClient, ModelInfo
 from kb_pipeline.errors import MissingExtra, SettingsError
 from kb_pipeline.local import embedding_model
 from kb_pipeline.local.embedding_api import Matryoshka, matryoshka_of
-from kb_pipeline.local.embedding_model import DEFAULT_MODEL, find_model
+from kb_pipeline.local.embedding_model import find_model
+from kb_pipeline.settings import DEFAULT_MODEL
 from kb_pipeline_tests.contract.conftest import Server, local_server
 
 

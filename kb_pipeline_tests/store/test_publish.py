@@ -16,7 +16,7 @@ from kb_pipeline.contracts import Box, MaskedChunk, MaskedText
 from kb_pipeline.errors import LeaseLost
 from kb_pipeline.store import overview
 from kb_pipeline.store.database import Connection, connect
-from kb_pipeline.store.publish import chunk_rows, difference, serve
+from kb_pipeline.store.publish import chunk_rows, difference
 from kb_pipeline_tests.support.lines import MASKING, LineSource, masked_chunks, vectors_of
 
 TABLE = "vector_m_8"
@@ -51,15 +51,6 @@ def test_equal_texts_in_a_document_have_ids_of_their_own_that_an_insertion_above
     assert len(set(before)) == 3
     assert after[1:] == before
     assert set(before).isdisjoint(chunk_rows("another", masked_chunks(["same", "other", "same"])))
-
-
-def test_serving_fewer_dimensions_cuts_and_renormalises() -> None:
-    native = vectors_of(["a", "b", "c"]).astype(np.float16)
-    served = serve(native, 4)
-    assert (served.shape, served.dtype) == ((3, 4), np.float32)
-    assert np.allclose(np.linalg.norm(served, axis=1), 1)
-    assert np.allclose(served * np.linalg.norm(native[:, :4].astype(np.float32), axis=1, keepdims=True), native[:, :4])
-    assert not serve(np.zeros((1, 8), np.float16), 4).any()
 
 
 def test_the_vector_of_a_chunk_is_that_of_its_text(source: LineSource) -> None:
