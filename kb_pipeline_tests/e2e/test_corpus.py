@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.corpus, pytest.mark.timeout(1800)]
 
 EACH_FOLDER = 5
 HOSTILE = "messy"
+READ = ("csv", "docx", "eml", "html", "md", "pptx", "txt", "xlsx")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def test_every_file_ends_as_searchable_or_in_quarantine_with_a_reason_of_the_clo
         print(count, *media_type)
     assert sorted(ends) == sorted(loaded.files)
     assert {end for end in ends.values() if end != "ok"} <= set(QUARANTINE_CLASSES)
-    assert sum(end == "ok" for end in ends.values()) > len(ends) / 2
+    sound = [end for key, end in ends.items() if key.partition("/")[0] in READ]
+    assert sound.count("ok") > 0.85 * len(sound), Counter(sound)  # pictures in Office files have no text
     assert "UnexpectedError" not in ends.values(), [key for key, end in ends.items() if end == "UnexpectedError"]
 
 
