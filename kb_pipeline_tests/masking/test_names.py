@@ -5,7 +5,7 @@ from kb_pipeline_tests.masking.synthetic import EMAIL, MOBILE, POLICY, resident_
 
 
 def test_a_name_is_masked_like_content() -> None:
-    assert mask_name(f"简历/{resident_id()}{MOBILE}.pdf", POLICY) == "简历/<CN_RESIDENT_ID><PHONE_NUMBER>.pdf"
+    assert mask_name(f"简历/{resident_id()}手机{MOBILE}.pdf", POLICY) == "简历/<CN_RESIDENT_ID>手机<PHONE_NUMBER>.pdf"
     assert mask_name("简历/2026 plan.pdf", POLICY) == "简历/2026 plan.pdf"
 
 
