@@ -1,0 +1,45 @@
+"""KB_TESTS_OFFLINE=1: all tests, and all processes they start, with the outside switched off. The session fails if
+anything asked for a name or an address outside this machine."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from kb_pipeline_tests.offline import asked_for, offline
+
+_LOG = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get("KB_TESTS_OFFLINE") != "1":
+        return
+    folder = Path(tempfile.mkdtemp(prefix="kb-offline-"))
+    folder.chmod(0o755)
+    config.stash[_LOG] = folder / "asked-for.log"
+    variables = offline(config.stash[_LOG])
+    config.stash[_LOG].chmod(0o666)  # servers may run under another account
+    from kb_pipeline_tests.offline import sitecustomize
+
+    os.environ.update(variables)
+    sitecustomize.install()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    log = session.config.stash.get(_LOG, None)
+    if log and asked_for(log) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    log = config.stash.get(_LOG, None)
+    if not log:
+        return
+    asked = asked_for(log)
+    terminalreporter.section("outside switched off")
+    terminalreporter.write_line(f"{len(asked)} names or addresses outside this machine asked for")
+    for line in asked[:50]:
+        terminalreporter.write_line(f"  {line}", red=True)
