@@ -48,20 +48,20 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     out.print(drawn)
 
 
+def say(text: str, style: str = "") -> None:
+    """A line as it is: wrapped at words on a terminal, whole in a file or a pipe."""
+    out.print(text, style=style, markup=False, highlight=False, soft_wrap=not out.is_terminal)
+
+
 def show_results(results: list[Any]) -> None:
     """Passages with where they stand."""
     for r in results:
         page = f", page {r.page_start}" if r.page_start else ""
-        path = " > ".join(r.section_path)
-        out.print(f"[bold]{r.rank}.[/bold] ", end="")
-        out.print(
-            f"{r.source_system}/{r.source_file}{page}", style="cyan", markup=False, highlight=False, soft_wrap=True
-        )
-        if path:
-            out.print(f"   {path}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        say(f"{r.rank}. {r.source_system}/{r.source_file}{page}", "cyan")
+        if r.section_path:
+            say("   " + " > ".join(r.section_path), "dim")
         text = " ".join(r.content.split())
-        shown = text[:240] + (" …" if len(text) > 240 else "")
-        out.print(f"   {shown}", markup=False, highlight=False, soft_wrap=True)
+        say("   " + text[:240] + (" …" if len(text) > 240 else ""))
 
 
 def show_error(error: KbError, *, as_json: bool) -> None:

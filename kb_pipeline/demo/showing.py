@@ -90,7 +90,7 @@ def show_demo(report: DemoReport) -> None:
         console.out.print("Nothing changed since the last run: no document read, no model called.", style="bold")
     console.out.print(f"Done in {report.seconds:.1f} s. What to type next (in the project's environment, .venv):")
     for command, meaning in NEXT:
-        console.out.print(f"  {command:<48} {meaning}", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"  {command:<48} {meaning}")
 
 
 NEXT = (
