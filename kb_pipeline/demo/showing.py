@@ -81,14 +81,12 @@ def show_demo(report: DemoReport) -> None:
     console.table("what became of them", columns, rows, numbers=columns[1:])
     for search in report.searches:
         console.out.print()
-        console.out.print(
-            f'kb search "{search.text}"', style="bold green", markup=False, highlight=False, soft_wrap=True
-        )
+        console.say(f'kb search "{search.text}"', "bold green")
         console.show_results(search.results)
     console.out.print()
     if not report.changed:
-        console.out.print("Nothing changed since the last run: no document read, no model called.", style="bold")
-    console.out.print(f"Done in {report.seconds:.1f} s. What to type next (in the project's environment, .venv):")
+        console.say("Nothing changed since the last run: no document read, no model called.", "bold")
+    console.say(f"Done in {report.seconds:.1f} s. What to type next:")
     for command, meaning in NEXT:
         console.say(f"  {command:<48} {meaning}")
 
