@@ -25,6 +25,8 @@ from kb_pipeline.store import overview
 from kb_pipeline.store.overview import Passage
 
 OWNERS = ["team:knowledge-base"]
+# One group: the lineage page draws a single group open, several closed, and six assets are one picture.
+GROUP = "knowledge_base"
 STAGE_OF_ASSET: dict[str, StageName] = {
     "raw_documents": "raw",
     "cleaned_elements": "parse",
@@ -40,7 +42,6 @@ def _stage_asset(
     name: str,
     description: str,
     *,
-    group: str,
     kinds: set[str],
     before: str | None = None,
     check_specs: Sequence[Any] = (),
@@ -50,7 +51,7 @@ def _stage_asset(
     @asset(
         name=name,
         description=description,
-        group_name=group,
+        group_name=GROUP,
         kinds=kinds,
         owners=OWNERS,
         deps=[before] if before else [],
@@ -64,7 +65,7 @@ def _stage_asset(
         stage, source = STAGE_OF_ASSET[name], context.partition_key
         try:
             settings = sglang.apply(knowledge_base.settings())
-            with source_run(settings, source, context.run_id, last=_is_last(context, name)) as run:
+            with source_run(settings, source, context.run.run_id, last=_is_last(context, name)) as run:
                 report = run_one(run, stage)
                 sample = run.sample(report) if stage in metadata.SAMPLED else []
                 report.add_costs(run.object_costs())
@@ -98,21 +99,18 @@ raw_documents = _stage_asset(
     "raw_documents",
     "What the source system holds now: its listing compared with the ledger as a set. Only objects whose ETag, size or "
     "time changed are read, to hash them; documents that are gone are marked deleted.",
-    group="ingest",
     kinds={"s3", "python"},
 )
 cleaned_elements = _stage_asset(
     "cleaned_elements",
     "Documents read into titles, paragraphs, lists and tables, each in a worker process of its own with a time and a "
     "memory limit. One bad file goes to quarantine and costs only itself.",
-    group="ingest",
     kinds={"python", "arrow"},
     before="raw_documents",
 )
 chunks = _stage_asset(
     "chunks",
     "Passages cut along the heading structure, with heading path, pages and order.",
-    group="prepare",
     kinds={"python", "arrow"},
     before="cleaned_elements",
 )
@@ -120,7 +118,6 @@ masked_chunks = _stage_asset(
     "masked_chunks",
     "Passages with personal data and amounts replaced by labels, by the source's policy. Masking checks its own "
     "output: a document that still holds something detectable goes to quarantine.",
-    group="prepare",
     kinds={"python", "arrow"},
     before="chunks",
     check_specs=checks.masked_chunks_checks,
@@ -130,7 +127,6 @@ embeddings = _stage_asset(
     "embeddings",
     "One vector a distinct masked text, in the model's native dimension. A text that already has a vector of this "
     "model is not sent again.",
-    group="embed",
     kinds={"sglang", "python"},
     before="masked_chunks",
     pool="embedding",
@@ -139,7 +135,6 @@ vector_tables = _stage_asset(
     "vector_tables",
     "Chunk and vector rows in PostgreSQL, written by difference, each document with the ledger in one transaction: "
     "readers see its old version or its new one.",
-    group="serve",
     kinds={"postgres", "pgvector"},
     before="embeddings",
     check_specs=checks.vector_tables_checks,

@@ -22,8 +22,9 @@ SAMPLED: tuple[StageName, ...] = ("mask", "embed", "publish")
 
 def describe(run: SourceRun, report: StageReport, stage: StageName) -> dict[str, RawMetadataValue]:
     """Metadata of one stage of one source, for the Dagster UI."""
+    held = report.rows if stage == "raw" else overview.rows_held(run.connection, run.source_system, stage)
     metadata: dict[str, RawMetadataValue] = {
-        "dagster/partition_row_count": report.considered,
+        "dagster/partition_row_count": held,
         "documents considered": report.considered,
         "done": report.done,
         "reused": report.reused,

@@ -133,6 +133,16 @@ def stats(connection: Connection, source_system: str, stage: StageName) -> dict[
     return {row[0]: row[1] for row in rows}
 
 
+def rows_held(connection: Connection, source_system: str, stage: StageName) -> int:
+    """How many rows (elements, chunks, vectors) a stage holds for the live documents of a source."""
+    row = connection.execute(
+        "SELECT coalesce(sum(s.rows), 0)::bigint FROM kb.stage_state s JOIN kb.document d USING (document_id)"
+        " WHERE d.source_system = %s AND d.deleted_at IS NULL AND s.stage = %s AND s.status = 'ok'",
+        (source_system, stage),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def current_artifacts(
     connection: Connection, source_system: str, stage: StageName
 ) -> list[tuple[str, str, ArtifactRef]]:
