@@ -17,6 +17,9 @@ import pytest
 
 from kb_pipeline.embedding.client import EmbeddingClient
 from kb_pipeline_tests.contract import tiny_model
+from kb_pipeline_tests.support.databases import new_database, server_dsn
+
+__all__ = ["new_database", "server_dsn"]  # fixtures
 
 MODEL = "qwen3-embedding-tiny"
 DIMENSIONS_ALLOWED = "8,16,32,64,128"  # 128 is above the model's 64, so that "greater than max" can be reached
