@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kb_pipeline.contracts import MaskedText, Outcome, Task
 from kb_pipeline.embedding.client import EmbeddingClient, EmbeddingResult
-from kb_pipeline.errors import KbError
+from kb_pipeline.errors import KbError, ServiceUnavailable
 from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline.local.stack import embedding_urls
 from kb_pipeline.settings import Settings
@@ -36,13 +36,15 @@ class Workers:
         self.limits = Limits(limits.seconds, limits.memory_mb, limits.workers)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """Outcomes in the order of the tasks."""
+        """Outcomes in the order of the tasks. Raises ServiceUnavailable when a worker met it: the run stops there."""
         iterator = iter(tasks)
         first = next(iterator, None)
         if first is None:
             return
         with LocalWorkers(self.job, self.limits, PRELOAD) as workers:
             for task, result in workers.run(_chain(first, iterator)):
+                if isinstance(result, ServiceUnavailable):
+                    raise result
                 yield Outcome(task, **failure(result)) if isinstance(result, KbError) else result
 
 

@@ -14,7 +14,14 @@ from typing import Any
 import pyarrow as pa
 
 from kb_pipeline.contracts import Chunk, Element, MaskedChunk, Outcome, Place, Stage, StageName, Task
-from kb_pipeline.errors import ArtifactDamaged, KbError, ObjectChanged, TransientError, UnexpectedError
+from kb_pipeline.errors import (
+    ArtifactDamaged,
+    KbError,
+    ObjectChanged,
+    ServiceUnavailable,
+    TransientError,
+    UnexpectedError,
+)
 from kb_pipeline.execution.local import peak_rss_bytes
 from kb_pipeline.identity import model_key, sha256_hex, stage_key
 from kb_pipeline.settings import ChunkingSettings, Settings
@@ -88,7 +95,8 @@ class WorkerJob:
     policy: Mapping[str, str]
 
     def __call__(self, task: Task) -> Outcome:
-        """Never raises for what a document holds: every error becomes an outcome with a class from errors.py."""
+        """Never raises for what a document holds: every error becomes an outcome with a class from errors.py. Raises
+        ServiceUnavailable (a full disk, a lost object store): that stops the run, it is no fault of the document."""
         started = time.perf_counter()
         store = open_store(self.store)
         reads, writes = store.counter.reads, store.counter.writes
@@ -102,7 +110,7 @@ class WorkerJob:
                 "rows": table.num_rows,
                 "stats": stats,
             }
-        except MemoryError:
+        except (MemoryError, ServiceUnavailable):
             raise
         except KbError as error:
             outcome = failure(error)

@@ -11,7 +11,7 @@ import numpy as np
 
 from kb_pipeline.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome, Status, Task
 from kb_pipeline.embedding.vectors import to_half
-from kb_pipeline.errors import KbError, TextRejected, TransientError
+from kb_pipeline.errors import KbError, ServiceUnavailable, TextRejected, TransientError
 
 DOCUMENTS_PER_GROUP = 64
 TEXTS_PER_GROUP = 256
@@ -50,12 +50,14 @@ class ModelBatches:
         self.ports = ports
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """Yield one outcome a task. Raises EmbeddingUnavailable when no server answers: the run stops there."""
+        """Yield one outcome a task. Raises ServiceUnavailable (no model server, no object store): the run stops."""
         group: list[_Document] = []
         texts = 0
         for task in tasks:
             try:
                 chunks = self.ports.load(task)
+            except ServiceUnavailable:
+                raise
             except KbError as error:
                 yield _failed(task, error)
                 continue
@@ -101,6 +103,8 @@ class ModelBatches:
         matrix = np.stack([vectors[name] for name in names]) if names else np.zeros((0, 1), np.float16)
         try:
             ref, output_hash = self.ports.save(document.task, names, matrix)
+        except ServiceUnavailable:
+            raise
         except TransientError as error:
             return _failed(document.task, error)
         refs = [(name, row) for row, name in enumerate(names) if name in unclaimed]

@@ -19,7 +19,7 @@ from psycopg import sql
 
 from kb_pipeline.contracts import MaskedChunk, Outcome, Stage, Task
 from kb_pipeline.embedding.vectors import truncate_and_renormalise
-from kb_pipeline.errors import ArtifactDamaged, TransientError
+from kb_pipeline.errors import ArtifactDamaged, ServiceUnavailable, TransientError
 from kb_pipeline.identity import chunk_id
 from kb_pipeline.store.artifacts import read_table, table_to_records, table_to_vectors
 from kb_pipeline.store.database import Connection, identifier
@@ -91,6 +91,8 @@ class Publisher:
             started = time.perf_counter()
             try:
                 rows = self._prepare(task)
+            except ServiceUnavailable:
+                raise
             except TransientError as error:
                 yield Outcome(task, "failed", error_class=type(error).__name__, error_message=error.message)
                 continue

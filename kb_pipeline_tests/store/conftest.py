@@ -13,8 +13,15 @@ from kb_pipeline.store.lease import Lease, acquire, release
 from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
 from kb_pipeline_tests.support.databases import _template, connection, dsn, new_database, server_dsn
 from kb_pipeline_tests.support.lines import LineSource
+from kb_pipeline_tests.support.s3 import ENVIRONMENT
 
 __all__ = ["_template", "connection", "dsn", "new_database", "server_dsn"]
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kb_pipeline.contracts import ArtifactRef
+from kb_pipeline.errors import ObjectStoreUnavailable
 from kb_pipeline.settings import ChunkingSettings
 from kb_pipeline.store.ledger import StageCounts
+from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
 from kb_pipeline_tests.support.lines import MASKING, LineSource
 
 
@@ -162,6 +166,21 @@ def test_damaged_vectors_are_embedded_again(source: LineSource) -> None:
     source.sync()
     assert sorted(source.sent) == ["one", "two"]
     assert source.published() == {"a": ["one", "two"]}
+
+
+@pytest.mark.parametrize("stage", ["embed", "publish"])
+def test_a_lost_object_store_stops_the_stage_and_is_held_against_no_document(source: LineSource, stage: str) -> None:
+    source.write(a="one", b="two")
+    source.observe()
+    for before in ("parse", "chunk", "mask", *(["embed"] if stage == "publish" else [])):
+        source.run(before)  # type: ignore[arg-type]
+    right, source.store = source.store, ObjectStore(ObjectStoreConfig("s3://b", "http://127.0.0.1:1", "us-east-1"))
+    with pytest.raises(ObjectStoreUnavailable):
+        source.run(stage)  # type: ignore[arg-type]
+    source.store = right
+    assert source.connection.execute("SELECT count(*) FROM kb.stage_state WHERE status <> 'ok'").fetchone() == (0,)
+    source.sync()
+    assert source.published() == {"a": ["one"], "b": ["two"]}
 
 
 def test_more_documents_than_a_page_holds(source: LineSource) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from kb_pipeline.errors import DiskFull, ObjectChanged, ObjectStoreUnavailable
 from kb_pipeline.store.objects import STREAM_BYTES, ObjectStore, ObjectStoreConfig, open_store
-from kb_pipeline_tests.support.s3 import ENVIRONMENT, make_bucket, s3_endpoint
+from kb_pipeline_tests.support.s3 import make_bucket, s3_endpoint
 
 __all__ = ["s3_endpoint"]
 
@@ -35,12 +35,6 @@ ODD_KEYS = [
     "star*[x]{y}~^|.txt",
     "..hidden/.dot",
 ]
-
-
-@pytest.fixture(autouse=True)
-def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(params=["file", "s3"])
