@@ -232,6 +232,7 @@ def dev(base: KnowledgeBase, port: int) -> None:
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(prepare_dagster_home(settings)),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
         "KB_HOME": str(settings.home),
         **({"KB_CONFIG": str(settings.config_path)} if settings.config_path else {}),
     }

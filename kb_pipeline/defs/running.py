@@ -37,11 +37,20 @@ class SyncReport:
 
 @contextmanager
 def dagster_instance(settings: Settings) -> Iterator[DagsterInstance]:
-    """The instance of the settings' DAGSTER_HOME."""
-    home = prepare_dagster_home(settings)
+    """The instance of the settings' DAGSTER_HOME.
+
+    Its dagster.yaml names that variable, so it is set meanwhile, and put back: another KB_HOME has another.
+    """
+    home, before = prepare_dagster_home(settings), os.environ.get("DAGSTER_HOME")
     os.environ["DAGSTER_HOME"] = str(home)
-    with DagsterInstance.from_config(str(home)) as instance:
-        yield instance
+    try:
+        with DagsterInstance.from_config(str(home)) as instance:
+            yield instance
+    finally:
+        if before is None:
+            del os.environ["DAGSTER_HOME"]
+        else:
+            os.environ["DAGSTER_HOME"] = before
 
 
 def register_sources(settings: Settings, names: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from kb_pipeline.settings import Settings
 
 INSTANCE_FILE = "dagster.yaml"
+# Where no project lies beside the settings. Left to itself, Dagster reports its use to its makers.
+_DEFAULT = b"telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -17,6 +19,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     beside = settings.config_path.parent if settings.config_path else Path.cwd()
     project, own = beside / INSTANCE_FILE, home / INSTANCE_FILE
-    if project.is_file() and (not own.is_file() or own.read_bytes() != project.read_bytes()):
-        own.write_bytes(project.read_bytes())
+    wanted = project.read_bytes() if project.is_file() else _DEFAULT
+    if not own.is_file() or (project.is_file() and own.read_bytes() != wanted):
+        own.write_bytes(wanted)
     return home
