@@ -69,11 +69,8 @@ def _stage_asset(
                 report = run_one(run, stage)
                 sample = run.sample(report) if stage in metadata.SAMPLED else []
                 report.add_costs(run.object_costs())
-                described = metadata.describe(run, report, stage)
-                if sample:
-                    described["sample"] = metadata.sample_table(sample)
                 return MaterializeResult(
-                    metadata=described,
+                    metadata=metadata.describe(run, report, stage, sample),
                     data_version=DataVersion(overview.data_version(run.connection, source, stage)),
                     check_results=check(run, sample) if check else [],
                 )

@@ -20,7 +20,9 @@ NEWEST_QUARANTINED = 10
 SAMPLED: tuple[StageName, ...] = ("mask", "embed", "publish")
 
 
-def describe(run: SourceRun, report: StageReport, stage: StageName) -> dict[str, RawMetadataValue]:
+def describe(
+    run: SourceRun, report: StageReport, stage: StageName, sample: Sequence[Passage]
+) -> dict[str, RawMetadataValue]:
     """Metadata of one stage of one source, for the Dagster UI."""
     held = report.rows if stage == "raw" else overview.rows_held(run.connection, run.source_system, stage)
     metadata: dict[str, RawMetadataValue] = {
@@ -32,23 +34,25 @@ def describe(run: SourceRun, report: StageReport, stage: StageName) -> dict[str,
         "waiting": report.failed,
         "rows written": report.rows,
         "seconds": report.seconds,
-        "report": MetadataValue.json(report_json(report)),
     }
     if report.deleted:
         metadata["deleted"] = report.deleted
     totals = overview.stats(run.connection, run.source_system, stage)
     metadata.update({name.replace(".", ": "): value for name, value in sorted(totals.items())})
     metadata.update({name.replace("_", " "): value for name, value in report.costs.items()})
+    if sample:
+        metadata["sample"] = _sample_table(sample)
     quarantined = overview.quarantined(run.connection, run.source_system, NEWEST_QUARANTINED)
     if quarantined:
         metadata["newest quarantined"] = _table(
             ("document", "stage", "error_class", "error_message"),
             [(q.name, q.stage, q.error_class, q.error_message) for q in quarantined],
         )
+    metadata["report"] = MetadataValue.json(report_json(report))
     return metadata
 
 
-def sample_table(sample: Sequence[Passage]) -> MetadataValue:
+def _sample_table(sample: Sequence[Passage]) -> MetadataValue:
     """A few masked passages as a table."""
     rows = [(p.source_file, p.section, p.page, p.content[:SAMPLE_CHARACTERS]) for p in sample[:SAMPLE_ROWS]]
     return _table(("source_file", "section", "page", "content"), rows)
