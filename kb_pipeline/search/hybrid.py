@@ -80,6 +80,7 @@ WITH near AS (
 SELECT f.score, c.chunk_id, c.content, d.source_system, coalesce(d.display_name, ''), c.page_start, c.page_end,
        c.section_path
 FROM fused f JOIN kb.chunk c USING (chunk_id) JOIN kb.document d USING (document_id)
+WHERE d.deleted_at IS NULL
 ORDER BY f.score DESC, f.words_place NULLS LAST, c.chunk_id
 """
 

@@ -11,7 +11,7 @@ import unicodedata
 
 WORDS_VERSION = 1
 MAX_WORD_BYTES = 2046  # PostgreSQL's limit for a lexeme: a longer one is dropped from a text and refused in a query
-_WORD = re.compile(r"\w")
+_WORD = re.compile(r"[^\W_]")
 
 
 def words(text: str) -> list[str]:
