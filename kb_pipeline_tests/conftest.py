@@ -4,6 +4,7 @@ anything asked for a name or an address outside this machine."""
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -43,3 +44,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_line(f"{len(asked)} names or addresses outside this machine asked for")
     for line in asked[:50]:
         terminalreporter.write_line(f"  {line}", red=True)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    log = config.stash.get(_LOG, None)
+    if log:
+        shutil.rmtree(log.parent)
