@@ -16,7 +16,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
     if settings.dagster_home:
         return settings.dagster_home
     home = settings.home / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = settings.config_path.parent if settings.config_path else Path.cwd()
     project, own = beside / INSTANCE_FILE, home / INSTANCE_FILE
     wanted = project.read_bytes() if project.is_file() else _DEFAULT
