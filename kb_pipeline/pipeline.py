@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from kb_pipeline.contracts import ArtifactRef, MaskedChunk, StageName, Task
+from kb_pipeline.errors import ArtifactDamaged
 from kb_pipeline.execution.model import ModelBatches, ModelPorts
 from kb_pipeline.executors import LazyClient, Workers
 from kb_pipeline.identity import model_key
@@ -170,7 +171,10 @@ class SourceRun:
         step = max(1, len(artifacts) // SAMPLED_DOCUMENTS)
         found: list[Passage] = []
         for _, name, ref in artifacts[::step][:SAMPLED_DOCUMENTS]:
-            chunks: list[MaskedChunk] = table_to_records(read_table(self.store, ref), MaskedChunk)
+            try:
+                chunks: list[MaskedChunk] = table_to_records(read_table(self.store, ref), MaskedChunk)
+            except ArtifactDamaged:  # made again when a stage needs it: no reason to fail one that does not
+                continue
             found += [Passage(name, " > ".join(c.section_path), str(c.page_start or ""), c.content) for c in chunks[:5]]
         return found
 
