@@ -12,7 +12,7 @@ import pytest
 
 from kb_pipeline.demo import DAMAGED, SEARCHES, Search, write_documents
 from kb_pipeline.knowledge_base import IngestReport, KnowledgeBase
-from kb_pipeline_tests.e2e.workspace import Workspace
+from kb_pipeline_tests.e2e.workspace import REPOSITORY, Workspace
 
 SOURCES = ("contracts", "hr", "wiki")
 STAGES = ["raw", "parse", "chunk", "mask", "embed", "publish"]
@@ -109,6 +109,17 @@ def test_a_stage_and_its_asset_give_the_same_frame(demo: Demo) -> None:
     by_stage, by_asset = demo.base.frame("mask", "hr", limit=2), demo.base.frame("masked_chunks", "hr", limit=2)
     assert by_stage["content"].to_list() == by_asset["content"].to_list()
     assert by_stage["document_id"].nunique() == 2
+
+
+def test_the_notebook_looks_inside_each_stage(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)  # and back afterwards: the notebook goes to the project's folder itself
+    monkeypatch.setenv("KB_HOME", str(demo.workspace.home))
+    notebook = json.loads((REPOSITORY / "notebooks" / "look_inside.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    names: dict[str, object] = {}
+    for cell in cells:
+        exec(cell, names)
+    assert len(names["elements"]) > len(names["chunks"]) == len(names["masked"]) > 50  # type: ignore[arg-type]
 
 
 def test_status_as_json(demo: Demo) -> None:
