@@ -128,7 +128,7 @@ def _show_sync(report: Any) -> None:
         f"object reads {report.object_reads}, object writes {report.object_writes}, "
         f"model calls {report.model_calls}, texts embedded {report.model_texts}"
     )
-    if not any(s["done"] or s["deleted"] for s in report.stages.values()):
+    if not report.object_reads and not any(s["done"] or s["deleted"] or s["failed"] for s in report.stages.values()):
         console.out.print(f"{report.source_system}: nothing changed")
 
 

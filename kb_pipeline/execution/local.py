@@ -12,7 +12,7 @@ import os
 import resource
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -67,8 +67,8 @@ class LocalWorkers(Generic[Item, Result]):
         self._pool = ProcessPool(
             max_workers=limits.count,
             max_tasks=DOCUMENTS_PER_WORKER,
-            initializer=_limit_this_process,
-            initargs=(limits.memory_mb,),
+            initializer=_prepare_this_process,
+            initargs=(limits.memory_mb, _credentials()),
             context=context,
         )
 
@@ -137,9 +137,18 @@ def _unexpected(error: BaseException) -> UnexpectedError:
     )
 
 
-def _limit_this_process(memory_mb: int) -> None:
-    """What this process may ever map: twice the limit of a document, for what documents leave behind."""
+def _credentials() -> dict[str, str]:
+    """What opens the object store, as the environment has it now."""
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+
+def _prepare_this_process(memory_mb: int, credentials: Mapping[str, str]) -> None:
+    """The run's credentials (the fork server's environment is older: they may have come since), and what this process
+    may ever map: twice the limit of a document, for what documents leave behind."""
     _end_with_the_run()
+    for name in _credentials().keys() - credentials.keys():
+        del os.environ[name]
+    os.environ.update(credentials)
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"))
     most = _mapped_bytes() + 2 * memory_mb * _MIB
     resource.setrlimit(resource.RLIMIT_AS, (most, most))

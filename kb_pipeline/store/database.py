@@ -119,6 +119,7 @@ def _reason(error: Any) -> str:
         ("does not exist", "has no such database or user"),
         ("could not translate host name", "cannot be found: the host name does not resolve"),
         ("name or service not known", "cannot be found: the host name does not resolve"),
+        ("failed to resolve host", "cannot be found: the host name does not resolve"),
         ("timeout", "does not answer in time"),
         ("refused", "refuses the connection: no server listens there"),
     ):

@@ -63,6 +63,7 @@ def _recurse() -> int:
 
 
 _ACTS: dict[str, Callable[[], object]] = {
+    "credential": lambda: os.environ.get("AWS_ACCESS_KEY_ID"),
     "hang": lambda: time.sleep(600),
     "hang, deaf to signals": _hang_deaf,
     "grow": lambda: len(bytearray(8192 * MIB)),

@@ -125,3 +125,14 @@ def test_no_worker_outlives_a_run_that_was_killed() -> None:
     run.kill()
     assert gone(family)
     run.communicate(timeout=10)
+
+
+def test_workers_see_credentials_that_came_after_the_fork_server_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    with LocalWorkers(act, LIMITS) as pool:
+        list(pool.run([(0, "")]))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "came-later")
+    with LocalWorkers(act, LIMITS) as pool:
+        assert [result for _, result in pool.run([(0, "credential")])] == ["came-later"]
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with LocalWorkers(act, LIMITS) as pool:
+        assert [result for _, result in pool.run([(0, "credential")])] == [None]
