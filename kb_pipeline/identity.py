@@ -42,11 +42,6 @@ def document_id(source_system: str, key: str) -> str:
     return _digest("document", source_system, key)[:ID_DIGITS]
 
 
-def parse_input_hash(content_hash: str, media_type: str) -> str:
-    """What parse's output depends on besides settings. The same expression stands in store/pending.py, in SQL."""
-    return f"{content_hash}:{media_type}"
-
-
 def stage_key(stage: str, version: int, settings: Mapping[str, Any]) -> str:
     """What a stage's work depends on besides its input: name, version and every setting that shapes its output."""
     return _digest("stage", stage, str(version), canonical_json(settings).decode())[:ID_DIGITS]

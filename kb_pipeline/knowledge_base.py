@@ -66,7 +66,7 @@ class KnowledgeBase:
         return self._settings
 
     def up(self, on_event: Callable[[str], None] = _silent) -> list[ServiceStatus]:
-        """Start what the embedded stack lacks, bring the schema up to date, register the sources of kb.yaml."""
+        """Start what the embedded stack lacks, and bring the schema up to date."""
         from kb_pipeline.store.database import migrate
 
         services = stack.up(self.settings, on_event)

@@ -46,7 +46,7 @@ class StageCounts:
 
 
 # What a stage takes in: for parse the object itself, else the ok output of the stage before under the settings in
-# force. The first expression for input_hash is identity.parse_input_hash.
+# force. Parse depends on the bytes and on what they were taken for.
 _OBJECT_INPUT = sql.SQL(
     "SELECT d.*, d.content_hash || ':' || d.media_type AS input_hash, NULL::text AS input_fingerprint,"
     " NULL::text AS vectors_fingerprint FROM kb.document d WHERE d.content_hash IS NOT NULL"

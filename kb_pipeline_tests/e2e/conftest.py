@@ -23,6 +23,7 @@ from kb_pipeline.knowledge_base import KnowledgeBase
 from kb_pipeline.local import stack
 from kb_pipeline_tests.e2e import workspace as e2e
 from kb_pipeline_tests.e2e.workspace import CONFIG, REPOSITORY, SETTINGS_VARIABLES, Workspace
+from kb_pipeline_tests.support.embedding_stub import EmbeddingStub, embedding_stub
 
 pytest.register_assert_rewrite("kb_pipeline_tests.e2e.lifecycle")
 
@@ -183,3 +184,10 @@ def corpus() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return CORPUS
+
+
+@pytest.fixture
+def stub() -> Iterator[EmbeddingStub]:
+    """An embedding server that answers at once, for tests whose subject is not the model."""
+    with embedding_stub() as stub:
+        yield stub

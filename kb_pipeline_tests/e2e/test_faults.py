@@ -17,16 +17,10 @@ import pytest
 
 from kb_pipeline_tests.e2e.conftest import S3Server
 from kb_pipeline_tests.e2e.workspace import CONFIG, Workspace, write_files
-from kb_pipeline_tests.support.embedding_stub import EmbeddingStub, embedding_stub
+from kb_pipeline_tests.support.embedding_stub import EmbeddingStub
 
 DOCUMENTS = {"leave.md": "# Leave\n\nTwenty days a year.\n", "travel.md": "# Travel\n\nBook by train.\n"}
 NewWorkspace = Callable[..., Workspace]
-
-
-@pytest.fixture
-def stub() -> Iterator[EmbeddingStub]:
-    with embedding_stub() as stub:
-        yield stub
 
 
 @pytest.fixture

@@ -5,23 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from kb_pipeline_tests.e2e.workspace import KB, Workspace, write_files
-from kb_pipeline_tests.support.embedding_stub import EmbeddingStub, embedding_stub
+from kb_pipeline_tests.support.embedding_stub import EmbeddingStub
 
 DOCUMENTS = 40
 NewWorkspace = Callable[..., Workspace]
-
-
-@pytest.fixture
-def stub() -> Iterator[EmbeddingStub]:
-    with embedding_stub() as stub:
-        yield stub
 
 
 @pytest.fixture
