@@ -1,0 +1,42 @@
+"""Typed settings: kb.yaml for what is not secret, the environment for what is. The only reader of the environment.
+
+KB_HOME              folder for the embedded stack's state (default: .kb in the working directory)
+KB_CONFIG            the settings file (default: kb.yaml in the working directory; none is needed)
+KB_DATABASE_DSN      PostgreSQL; unset means the embedded one under KB_HOME
+KB_OBJECT_STORE_URL  overrides object_store.url
+KB_EMBEDDING_URLS    overrides embedding.urls, separated by commas
+KB_EMBEDDING_API_KEY key for the embedding service, if it wants one
+AWS_*                credentials and region for s3:// URLs, as boto3 and obstore read them
+"""
+
+from __future__ import annotations
+
+from kb_pipeline.settings.loading import load_settings
+from kb_pipeline.settings.root import SOURCE_NAME, Settings, check_source_name
+from kb_pipeline.settings.sections import (
+    DEFAULT_MODEL,
+    ENTITIES,
+    ChunkingSettings,
+    DefaultSettings,
+    EmbeddingSettings,
+    LeaseSettings,
+    LimitSettings,
+    ObjectStoreSettings,
+    SourceSettings,
+)
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "ENTITIES",
+    "SOURCE_NAME",
+    "ChunkingSettings",
+    "DefaultSettings",
+    "EmbeddingSettings",
+    "LeaseSettings",
+    "LimitSettings",
+    "ObjectStoreSettings",
+    "Settings",
+    "SourceSettings",
+    "check_source_name",
+    "load_settings",
+]

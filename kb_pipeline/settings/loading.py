@@ -1,0 +1,94 @@
+"""Settings from kb.yaml and the environment, and what is said of a mistake in either."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from kb_pipeline.errors import SettingsError
+from kb_pipeline.settings.root import Settings
+
+_FROM_ENVIRONMENT_ONLY = ("home", "config_path", "dagster_home", "database_dsn", "embedding_api_key")
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, config: Path | None = None, home: Path | None = None
+) -> Settings:
+    """Read kb.yaml and the environment; `config` and `home` win over KB_CONFIG and KB_HOME.
+
+    Raises SettingsError naming the file, the setting and the remedy.
+    """
+    environ = os.environ if environ is None else environ
+    named = config or (Path(environ["KB_CONFIG"]) if environ.get("KB_CONFIG") else None)
+    path = named or Path("kb.yaml")
+    if named and not named.is_file():
+        raise SettingsError(f"KB_CONFIG names {named}, and there is no such file.", "Correct KB_CONFIG or unset it.")
+    raw = _read_yaml(path) if path.is_file() else {}
+    _refuse_environment_only(raw, path)
+    origin = _overlay(raw, environ)
+    raw["home"] = (home or Path(environ.get("KB_HOME") or ".kb")).absolute()
+    raw["dagster_home"] = Path(environ["DAGSTER_HOME"]) if environ.get("DAGSTER_HOME") else None
+    raw["config_path"] = path.absolute() if path.is_file() else None
+    raw["database_dsn"] = environ.get("KB_DATABASE_DSN") or None
+    raw["embedding_api_key"] = environ.get("KB_EMBEDDING_API_KEY") or None
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        raise _explain(error, path, origin) from None
+
+
+def _read_yaml(path: Path) -> dict[str, object]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise SettingsError(f"{path} is not valid YAML{line}.", "Correct the syntax and try again.") from None
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise SettingsError(f"{path} must hold settings by name.", "See the commented kb.yaml of the project.")
+    return raw
+
+
+def _refuse_environment_only(raw: dict[str, object], path: Path) -> None:
+    for name in _FROM_ENVIRONMENT_ONLY:
+        if name in raw:
+            raise SettingsError(
+                f"{path} sets {name}, which is read from the environment alone.",
+                f"Remove it from {path}; `kb doctor` lists the environment variables.",
+            )
+
+
+def _overlay(raw: dict[str, object], environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment wins over kb.yaml, so that one kb.yaml serves a laptop and a cluster. Returns setting -> variable
+    of what it set."""
+    urls = environ.get("KB_EMBEDDING_URLS")
+    origin = {}
+    for section, key, variable, value in (
+        ("object_store", "url", "KB_OBJECT_STORE_URL", environ.get("KB_OBJECT_STORE_URL")),
+        ("object_store", "endpoint", "AWS_ENDPOINT_URL", environ.get("AWS_ENDPOINT_URL")),
+        ("embedding", "urls", "KB_EMBEDDING_URLS", [u.strip() for u in urls.split(",") if u.strip()] if urls else None),
+    ):
+        current = raw.get(section) or {}
+        if value and isinstance(current, dict):
+            raw[section] = {**current, key: value}
+            origin[f"{section}.{key}"] = variable
+    return origin
+
+
+def _explain(error: ValidationError, path: Path, origin: Mapping[str, str]) -> SettingsError:
+    """One line a mistake, and where to correct it. Values are not repeated: one might be a secret in a wrong place."""
+    lines, places = [], set()
+    for item in error.errors(include_input=False, include_url=False):
+        where = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        place = next((name for setting, name in origin.items() if f"{where}.".startswith(f"{setting}.")), str(path))
+        places.add(place)
+        lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
+    wrong = " and ".join(sorted(places))
+    count = f"{len(lines)} invalid setting{'s' if len(lines) > 1 else ''}"
+    return SettingsError(f"{count} in {wrong}: {'; '.join(lines)}.", f"Correct {wrong} and try again.")

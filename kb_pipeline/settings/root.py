@@ -1,0 +1,70 @@
+"""All settings as one value, and what follows from several of them together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, SecretStr, field_validator
+
+from kb_pipeline.settings.sections import (
+    ENTITIES,
+    ChunkingSettings,
+    DefaultSettings,
+    EmbeddingSettings,
+    LeaseSettings,
+    LimitSettings,
+    ObjectStoreSettings,
+    Section,
+    SourceSettings,
+)
+
+SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+class Settings(Section):
+    """Everything in kb.yaml, with the parts of the environment that belong to it filled in."""
+
+    object_store: ObjectStoreSettings = ObjectStoreSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    chunking: ChunkingSettings = ChunkingSettings()
+    limits: LimitSettings = LimitSettings()
+    lease: LeaseSettings = LeaseSettings()
+    defaults: DefaultSettings = DefaultSettings()
+    sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
+
+    home: Path = Field(default=Path(".kb"), exclude=True)
+    config_path: Path | None = Field(default=None, exclude=True)
+    dagster_home: Path | None = Field(default=None, exclude=True)
+    database_dsn: SecretStr | None = Field(default=None, exclude=True)
+    embedding_api_key: SecretStr | None = Field(default=None, exclude=True)
+
+    @field_validator("sources")
+    @classmethod
+    def _names(cls, sources: Mapping[str, SourceSettings]) -> Mapping[str, SourceSettings]:
+        for name in sources:
+            check_source_name(name)
+        return sources
+
+    def masking_for(self, source_system: str) -> dict[str, str]:
+        """The masking policy of a source: entity -> action, every entity named."""
+        own = self.sources.get(source_system, SourceSettings()).masking
+        policy: dict[str, str] = dict.fromkeys(ENTITIES, "mask")
+        for layer in (self.defaults.masking, own):
+            policy.update(layer.items())
+        return policy
+
+    @property
+    def object_store_url(self) -> str:
+        return self.object_store.url or (self.home / "objects").as_uri()
+
+
+def check_source_name(name: str) -> str:
+    """Return `name` if it can name a source system; raise ValueError otherwise."""
+    if not SOURCE_NAME.fullmatch(name):
+        raise ValueError(
+            f"source system name {name!r}: use 1 to 63 lower-case letters, digits, '-' and '_', "
+            "beginning with a letter or digit"
+        )
+    return name

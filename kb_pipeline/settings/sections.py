@@ -1,0 +1,106 @@
+"""The sections of kb.yaml: names, types, defaults and limits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+Entity = Literal["CN_RESIDENT_ID", "PHONE_NUMBER", "BANK_CARD", "EMAIL_ADDRESS", "MONEY", "IP_ADDRESS"]
+Action = Literal["mask", "keep"]
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+ENTITIES: tuple[Entity, ...] = get_args(Entity)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class ObjectStoreSettings(Section):
+    """Where raw documents and artifacts lie. `url` is file:///folder or s3://bucket/prefix; None means KB_HOME."""
+
+    url: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"(file:///.*|s3://[^/]+(/.*)?)", url):
+            raise ValueError("must be file:///folder or s3://bucket/prefix")
+        return url
+
+
+class EmbeddingSettings(Section):
+    """The model and its servers. `urls` are OpenAI-compatible base URLs; none means the embedded server.
+
+    `dimension` is what the serving table holds (None: the model's own). `context_tokens` is the server's limit.
+    `instruction` goes before queries only, as Qwen3-Embedding was trained: "Instruct: {instruction}\\nQuery:{text}".
+    `languages` are those the model was trained on; None means English for the default model and all for any other. In
+    a language it does not know, words decide the order of results and vectors only fill up.
+    """
+
+    urls: tuple[str, ...] = ()
+    model: str = DEFAULT_MODEL
+    revision: str = ""
+    dimension: Annotated[int, Field(ge=1, le=4000)] | None = None
+    instruction: str = ""
+    languages: tuple[str, ...] | None = None
+    batch_texts: Annotated[int, Field(ge=1, le=2048)] = 32
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 2
+    timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
+    max_retries: Annotated[int, Field(ge=0, le=20)] = 4
+
+    def knows(self, language: str) -> bool:
+        """Whether the model was trained on this language (an ISO 639-1 code)."""
+        if self.languages is None:
+            return self.model != DEFAULT_MODEL or language == "en"
+        return language in self.languages
+
+    @field_validator("urls")
+    @classmethod
+    def _http(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not re.fullmatch(r"https?://[^\s/]+(/.*)?", url):
+                raise ValueError("must be http:// or https:// addresses")
+        return tuple(url.rstrip("/") for url in urls)
+
+
+class LimitSettings(Section):
+    """What one document may cost in one stage before it is quarantined."""
+
+    seconds: Annotated[float, Field(gt=0)] = 120.0
+    memory_mb: Annotated[int, Field(ge=256)] = 2048
+    document_mb: Annotated[int, Field(ge=1)] = 200
+    workers: Annotated[int, Field(ge=1, le=256)] | None = None
+
+
+class ChunkingSettings(Section):
+    """Sizes in tokens, by a calibrated estimate. `prefix_section_path` puts the heading path before the text sent to
+    the model; the text stored and shown stays as it was."""
+
+    max_tokens: Annotated[int, Field(ge=16, le=32768)] = 200
+    min_tokens: Annotated[int, Field(ge=0)] = 24
+    prefix_section_path: bool = True
+
+
+class SourceSettings(Section):
+    """One source system. Anything left out is taken from `defaults`."""
+
+    description: str = ""
+    masking: Mapping[Entity, Action] = Field(default_factory=dict)
+
+
+class DefaultSettings(Section):
+    """What holds for every source that does not say otherwise. An entity not named here is masked."""
+
+    masking: Mapping[Entity, Action] = Field(default_factory=dict)
+
+
+class LeaseSettings(Section):
+    """How two runs over one source system keep out of each other's way."""
+
+    wait_seconds: Annotated[float, Field(ge=0)] = 60.0
+    ttl_seconds: Annotated[float, Field(ge=5)] = 60.0
