@@ -66,6 +66,27 @@ def text_hash(text: str) -> str:
     return _digest("text", text)[:ID_DIGITS]
 
 
+class ListingDigest:
+    """An order-free digest of a listing: equal for equal sets of (key, size, ETag), in whatever order they come.
+
+    The sum, modulo 2**128, of a hash of each object. Two listings that differ in any key, size or ETag differ in it.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum = 0
+
+    def add(self, key: str, size: int, etag: str | None) -> None:
+        """Count one object in."""
+        part = hashlib.blake2b(f"{key}\0{size}\0{etag or ''}".encode("utf-8", "surrogatepass"), digest_size=16)
+        self._sum += int.from_bytes(part.digest(), "big")
+        self.count += 1
+
+    def hexdigest(self) -> str:
+        """Number of objects and sum: `<count>-<32 hex digits>`."""
+        return f"{self.count}-{self._sum % 2**128:032x}"
+
+
 def chunk_id(of_document: str, of_text: str, occurrence: int) -> str:
     """`occurrence` counts equal texts in one document from 0, so an insertion above changes no other id."""
     return _digest("chunk", of_document, of_text, str(occurrence))[:ID_DIGITS]

@@ -1,6 +1,7 @@
 -- What keeps sources in step: what a listing saw, what is settled, where artifacts come from, what was forgotten.
 
--- One row a source system: the listing compared last, when it was last found in step, and deletes that wait for a word.
+-- One row a source system: the listing compared last, when it was last found in step, deletes that wait for a word, and
+-- when to try again after a run that a service failed.
 CREATE TABLE IF NOT EXISTS kb.source (
     source_system   text PRIMARY KEY,
     listing_digest  text,
@@ -8,6 +9,8 @@ CREATE TABLE IF NOT EXISTS kb.source (
     checked_at      timestamptz,
     access_key      text,
     brake           jsonb,
+    attempts        integer NOT NULL DEFAULT 0,
+    retry_at        timestamptz,
     removed_at      timestamptz
 );
 INSERT INTO kb.source (source_system)
