@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
@@ -12,10 +13,13 @@ from kb_pipeline.settings.sections import (
     ENTITIES,
     ChunkingSettings,
     DefaultSettings,
+    DeleteSettings,
     EmbeddingSettings,
     LeaseSettings,
     LimitSettings,
     ObjectStoreSettings,
+    RetentionSettings,
+    RunSettings,
     Section,
     SourceSettings,
 )
@@ -31,6 +35,9 @@ class Settings(Section):
     chunking: ChunkingSettings = ChunkingSettings()
     limits: LimitSettings = LimitSettings()
     lease: LeaseSettings = LeaseSettings()
+    runs: RunSettings = RunSettings()
+    deletes: DeleteSettings = DeleteSettings()
+    retention: RetentionSettings = RetentionSettings()
     defaults: DefaultSettings = DefaultSettings()
     sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
 
@@ -54,6 +61,11 @@ class Settings(Section):
         for layer in (self.defaults.masking, own):
             policy.update(layer.items())
         return policy
+
+    def access_groups(self, source_system: str, key: str) -> list[str]:
+        """Who may read a document of a source, by the first rule that matches its key."""
+        rules = self.sources.get(source_system, SourceSettings()).access
+        return next((sorted(rule.groups) for rule in rules if fnmatchcase(key, rule.match)), [])
 
     @property
     def object_store_url(self) -> str:

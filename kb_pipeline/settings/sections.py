@@ -86,11 +86,20 @@ class ChunkingSettings(Section):
     prefix_section_path: bool = True
 
 
+class AccessRule(Section):
+    """Documents whose key matches the pattern may be read by these groups. `*` matches any characters, `/` too."""
+
+    match: str
+    groups: tuple[str, ...]
+
+
 class SourceSettings(Section):
-    """One source system. Anything left out is taken from `defaults`."""
+    """One source system. Anything left out is taken from `defaults`. Of the `access` rules the first that matches a
+    document holds; a document that none matches has no groups."""
 
     description: str = ""
     masking: Mapping[Entity, Action] = Field(default_factory=dict)
+    access: tuple[AccessRule, ...] = ()
 
 
 class DefaultSettings(Section):
@@ -104,3 +113,29 @@ class LeaseSettings(Section):
 
     wait_seconds: Annotated[float, Field(ge=0)] = 60.0
     ttl_seconds: Annotated[float, Field(ge=5)] = 60.0
+
+
+class RunSettings(Section):
+    """What one run takes on. `documents` pass all stages together and become searchable; the next run follows.
+
+    `retries` is how often a run tries again after PostgreSQL or the object store failed it, in all its stages together.
+    """
+
+    documents: Annotated[int, Field(ge=1)] = 2000
+    retries: Annotated[int, Field(ge=0, le=100)] = 5
+
+
+class DeleteSettings(Section):
+    """The brake: deletes wait for a word when more than `share` of a source's documents, and at least `least`, are
+    gone, or all of them."""
+
+    share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    least: Annotated[int, Field(ge=1)] = 20
+
+
+class RetentionSettings(Section):
+    """How long what nothing needs any more is kept. `days` after its deletion a document's artifacts may be collected;
+    an object that no ledger row names is an orphan once it is older than `grace_hours`, longer than any run."""
+
+    days: Annotated[float, Field(ge=0)] = 30.0
+    grace_hours: Annotated[float, Field(ge=0)] = 24.0
