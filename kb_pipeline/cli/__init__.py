@@ -1,0 +1,72 @@
+"""The `kb` command: thin over KnowledgeBase. Dagster is loaded only by the verbs that run a job.
+
+Exit codes: 0 done (documents may be in quarantine) · 1 a check found something, or a run failed · 2 wrong usage ·
+3 settings or a name are wrong · 4 a service is down or a disk is full · 5 another run holds the source.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from kb_pipeline import console
+from kb_pipeline.cli import looking, operating, running
+from kb_pipeline.errors import KbError
+from kb_pipeline.knowledge_base import KnowledgeBase
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", type=click.Path(file_okay=False), help="KB_HOME: where the embedded stack keeps its state.")
+@click.option("--config", type=click.Path(dir_okay=False), help="KB_CONFIG: the settings file.")
+@click.option("--debug", is_flag=True, help="Show a traceback with every error.")
+@click.version_option(package_name="kb-pipeline")
+@click.pass_context
+def kb(context: click.Context, home: str | None, config: str | None, debug: bool) -> None:
+    """Documents of your source systems as a searchable, masked vector knowledge base."""
+    context.obj = KnowledgeBase(home=home, config=config)
+    context.meta["debug"] = debug
+
+
+for _verb in (
+    operating.up,
+    operating.down,
+    looking.status,
+    running.ingest,
+    running.sync,
+    looking.search,
+    looking.quarantine,
+    operating.doctor,
+    running.demo,
+    running.dev,
+):
+    kb.add_command(_verb)
+
+
+def main() -> None:
+    """Entry point: errors as messages with a remedy, never a traceback unless --debug."""
+    as_json, debug = "--json" in sys.argv, "--debug" in sys.argv
+    try:
+        kb(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        console.err.print("Interrupted: what was committed stays, the next sync goes on from there.")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KbError as error:
+        if debug:
+            raise
+        console.show_error(error, as_json=as_json)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(141)
+    except Exception as error:
+        if debug:
+            raise
+        # The last resort: a defect, shown without a message that might quote a document.
+        defect = KbError(f"Unexpected {type(error).__name__}.", "Run it again with --debug for the traceback.")
+        console.show_error(defect, as_json=as_json)
+        sys.exit(1)

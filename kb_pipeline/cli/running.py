@@ -1,0 +1,115 @@
+"""Verbs that do work: ingest, sync, demo, dev. Dagster is loaded by these alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kb_pipeline import console
+from kb_pipeline.cli.options import json_option
+from kb_pipeline.errors import SettingsError
+from kb_pipeline.knowledge_base import KnowledgeBase
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False))
+@click.option("--source", required=True, help="Source system: lower-case letters, digits, '-' and '_'.")
+@json_option
+@click.pass_obj
+def ingest(base: KnowledgeBase, folder: str, source: str, as_json: bool) -> None:
+    """Make a source system mirror FOLDER, then sync it. Files gone from FOLDER are deleted from the source."""
+    with console.progress_shown():
+        report = base.ingest(folder, source)
+    if as_json:
+        console.print_json({**console.plain(report.sync), "mirror": report.mirror})
+        return
+    m = report.mirror
+    console.out.print(f"{source}: {m.uploaded} uploaded, {m.unchanged} unchanged, {m.deleted} deleted")
+    for name in m.failed:
+        console.err.print(f"could not be read: {name}", markup=False)
+    if m.skipped:
+        console.err.print(f"{m.skipped} files skipped: their names hold control characters or are not UTF-8")
+    _show_sync(report.sync)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@json_option
+@click.pass_obj
+def sync(base: KnowledgeBase, names: tuple[str, ...], as_json: bool) -> None:
+    """Bring source systems in step: NAMES, or all. With --json one object a source."""
+    with console.progress_shown():
+        reports = base.sync(*names)
+    for report in reports:
+        if as_json:
+            console.print_json(report)
+        else:
+            _show_sync(report)
+
+
+def _show_sync(report: Any) -> None:
+    columns = ("stage", "considered", "done", "reused", "quarantined", "waiting", "seconds")
+    rows = [
+        (name, s["considered"], s["done"], s["reused"], s["quarantined"], s["failed"], s["seconds"])
+        for name, s in report.stages.items()
+    ]
+    title = f"{report.source_system}: run {report.run_id[:8]}, {report.seconds:.1f} s"
+    console.table(title, columns, rows, numbers=columns[1:])
+    console.out.print(
+        f"object reads {report.object_reads}, object writes {report.object_writes}, "
+        f"model calls {report.model_calls}, texts embedded {report.model_texts}"
+    )
+    if not report.object_reads and not any(s["done"] or s["deleted"] or s["failed"] for s in report.stages.values()):
+        console.out.print(f"{report.source_system}: nothing changed")
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def demo(base: KnowledgeBase, as_json: bool) -> None:
+    """Run the main job on about thirty documents of our own and show three searches."""
+    from kb_pipeline.demo.showing import run_demo, show_demo
+
+    report = run_demo(base)
+    if as_json:
+        console.print_json(report)
+    else:
+        show_demo(report)
+
+
+@click.command()
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
+@click.pass_obj
+def dev(base: KnowledgeBase, port: int) -> None:
+    """Start the embedded stack and the Dagster UI on loopback, with the source systems as partitions."""
+    from kb_pipeline.local.dagster_home import prepare_dagster_home
+
+    base.up(console.err.print)
+    base.register_sources()
+    command = _installed_command("dagster")
+    if command is None:
+        raise SettingsError("The command `dagster` is not installed.", "Install kb-pipeline in this environment.")
+    settings = base.settings
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(prepare_dagster_home(settings)),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+        "KB_HOME": str(settings.home),
+        **({"KB_CONFIG": str(settings.config_path)} if settings.config_path else {}),
+    }
+    workspace = (settings.config_path.parent if settings.config_path else Path.cwd()) / "workspace.yaml"
+    code = ["-w", str(workspace)] if workspace.is_file() else ["-m", "kb_pipeline.definitions"]
+    arguments = ["dagster", "dev", "--host", "127.0.0.1", "--port", str(port), *code]
+    console.err.print(f"Dagster UI: http://127.0.0.1:{port}")
+    os.execve(command, arguments, environment)  # noqa: S606 - our own environment's command, no shell
+
+
+def _installed_command(name: str) -> str | None:
+    """Path of a command of this environment, or None."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.is_file() else shutil.which(name)
