@@ -84,16 +84,14 @@ class ModelBatches:
                 else:
                     vectors[name] = halves[index]
         each_ms = int((time.perf_counter() - started) * 1000 / len(group))
-        unclaimed = set(new)
         for document in group:
-            yield self._finish(document, vectors, rejected, unclaimed, each_ms)
+            yield self._finish(document, vectors, rejected, each_ms)
 
     def _finish(
         self,
         document: _Document,
         vectors: Mapping[str, np.ndarray],
         rejected: Mapping[str, TextRejected],
-        unclaimed: set[str],
         duration_ms: int,
     ) -> Outcome:
         names = list(document.texts)
@@ -107,8 +105,6 @@ class ModelBatches:
             raise
         except TransientError as error:
             return _failed(document.task, error)
-        refs = [(name, row) for row, name in enumerate(names) if name in unclaimed]
-        unclaimed.difference_update(names)
         return Outcome(
             document.task,
             "ok",
@@ -117,7 +113,7 @@ class ModelBatches:
             rows=len(names),
             duration_ms=duration_ms,
             stats={"tokens": sum(chunk.tokens for chunk in document.chunks)},
-            payload=refs,
+            payload=[(name, row) for row, name in enumerate(names)],
         )
 
 

@@ -7,6 +7,7 @@ is one set operation in the database and nothing is hashed for it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from kb_pipeline.store.lease import Lease
 from kb_pipeline.store.objects import ObjectStore
 
 PAGE = 256
+HOLDERS = 8  # artifacts considered for a text's vector: a heading that every document has lies in all of theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,21 +138,18 @@ class Ledger:
             forget_damaged(self.connection, outcomes)
 
     def vectors(self, store: ObjectStore, text_hashes: Sequence[str]) -> dict[str, np.ndarray]:
-        """Vectors that texts already have in this model: text_hash -> (d,) float16."""
+        """Vectors that texts already have in this model: text_hash -> (d,) float16. Reads few artifacts."""
         rows = self.connection.execute(
-            "SELECT a.fingerprint, a.uri, a.size, a.sha256, array_agg(v.text_hash) FROM kb.vector_ref v"
-            " JOIN kb.artifact a USING (fingerprint) WHERE v.model_key = %s AND v.text_hash = ANY(%s)"
-            " GROUP BY a.fingerprint",
-            (self.model_key, list(text_hashes)),
-        ).fetchall()
-        found: dict[str, np.ndarray] = {}
-        for _, uri, size, digest, wanted in rows:
-            try:
-                known = table_to_vectors(read_table(store, ArtifactRef(uri, size, digest)))
-            except ArtifactDamaged:
-                continue  # the text is embedded again, and its reference then names the new artifact
-            found.update({name: known[name] for name in wanted if name in known})
-        return found
+            "SELECT w.text_hash, a.uri, a.size, a.sha256 FROM unnest(%s::text[]) AS w(text_hash)"
+            " CROSS JOIN LATERAL (SELECT r.fingerprint FROM kb.vector_ref r WHERE r.model_key = %s"
+            "   AND r.text_hash = w.text_hash ORDER BY r.fingerprint LIMIT %s) v"
+            " JOIN kb.artifact a USING (fingerprint)",
+            (list(text_hashes), self.model_key, HOLDERS),
+        )
+        holders: dict[str, list[ArtifactRef]] = {}
+        for name, *ref in rows:
+            holders.setdefault(name, []).append(ArtifactRef(*ref))
+        return _read_vectors(store, holders)
 
     def _values(self, stage: Stage) -> dict[str, object]:
         return {
@@ -181,31 +180,62 @@ class Ledger:
         with self.connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO kb.vector_ref (model_key, text_hash, fingerprint, row) VALUES (%s, %s, %s, %s)"
-                " ON CONFLICT (model_key, text_hash) DO UPDATE"
-                " SET fingerprint = EXCLUDED.fingerprint, row = EXCLUDED.row",
+                " ON CONFLICT DO NOTHING",
                 refs,
             )
+
+
+def _read_vectors(store: ObjectStore, holders: Mapping[str, Sequence[ArtifactRef]]) -> dict[str, np.ndarray]:
+    """A vector for each text from one of its holders. Rare texts first: the artifact that must be read for one often
+    has the common ones too."""
+    found: dict[str, np.ndarray] = {}
+    tried: set[ArtifactRef] = set()
+    for name in sorted(holders, key=lambda name: len(holders[name])):
+        for ref in holders[name]:
+            if name in found:
+                break
+            if ref in tried:  # it was damaged: another may hold the text, else the text is embedded again
+                continue
+            tried.add(ref)
+            with suppress(ArtifactDamaged):
+                known = table_to_vectors(read_table(store, ref))
+                found.update({text: known[text] for text in holders.keys() & known.keys()})
+    return found
 
 
 def _ref(columns: tuple[Any, ...]) -> ArtifactRef | None:
     return ArtifactRef(*columns) if columns[0] else None
 
 
+_ARTIFACT = """
+INSERT INTO kb.artifact (fingerprint, stage, input_hash, uri, size, sha256, output_hash, rows, stats)
+SELECT %(fingerprint)s, %(stage)s, %(input_hash)s, %(uri)s, %(size)s, %(sha256)s, %(output_hash)s, %(rows)s, %(stats)s
+WHERE NOT EXISTS (SELECT FROM kb.artifact WHERE fingerprint = %(fingerprint)s AND uri = %(uri)s)
+ON CONFLICT (fingerprint) DO UPDATE SET
+    input_hash = EXCLUDED.input_hash, uri = EXCLUDED.uri, size = EXCLUDED.size, sha256 = EXCLUDED.sha256,
+    output_hash = EXCLUDED.output_hash, rows = EXCLUDED.rows, stats = EXCLUDED.stats
+"""
+
+
 def write_artifacts(connection: Connection, stage: Stage, outcomes: Sequence[Outcome]) -> None:
-    """Record new artifacts. One that exists already has the same content: the first stays."""
+    """Record new artifacts. One that is reused is not written: two runs that share it would wait for each other."""
     rows = [
-        (o.task.fingerprint, stage.name, a.uri, a.size, a.sha256, o.output_hash, o.rows, Jsonb(dict(o.stats)))
+        {
+            "fingerprint": o.task.fingerprint,
+            "stage": stage.name,
+            "input_hash": o.task.input_hash,
+            "uri": a.uri,
+            "size": a.size,
+            "sha256": a.sha256,
+            "output_hash": o.output_hash,
+            "rows": o.rows,
+            "stats": Jsonb(dict(o.stats)),
+        }
         for o in outcomes
         if o.status == "ok" and (a := o.artifact)
     ]
     with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO kb.artifact (fingerprint, stage, uri, size, sha256, output_hash, rows, stats)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (fingerprint) DO UPDATE SET"
-            " uri = EXCLUDED.uri, size = EXCLUDED.size, sha256 = EXCLUDED.sha256, output_hash = EXCLUDED.output_hash,"
-            " rows = EXCLUDED.rows, stats = EXCLUDED.stats",
-            rows,
-        )
+        cursor.executemany(_ARTIFACT, rows)
 
 
 _STATE = """

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
-from kb_pipeline.contracts import ArtifactRef
+from kb_pipeline.contracts import ArtifactRef, Task
 from kb_pipeline.errors import ObjectStoreUnavailable
+from kb_pipeline.identity import text_hash
 from kb_pipeline.settings import ChunkingSettings
+from kb_pipeline.store.database import connect
+from kb_pipeline.store.lease import Lease
 from kb_pipeline.store.ledger import StageCounts
 from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
 from kb_pipeline_tests.support.lines import MASKING, LineSource
@@ -15,6 +20,13 @@ from kb_pipeline_tests.support.lines import MASKING, LineSource
 def pending(source: LineSource, stage: str) -> list[str]:
     pages = source.ledger(stage).pending(source.stage(stage))  # type: ignore[arg-type]
     return sorted(task.key.removesuffix(".txt") for page in pages for task in page)
+
+
+def all_tasks(source: LineSource, stage: str) -> Iterator[list[Task]]:
+    """Every document's task, as if nothing had been done."""
+    source.connection.execute("UPDATE kb.stage_state SET status = 'retry' WHERE stage = %s", (stage,))
+    yield from source.ledger(stage).pending(source.stage(stage))  # type: ignore[arg-type]
+    source.connection.execute("UPDATE kb.stage_state SET status = 'ok' WHERE stage = %s", (stage,))
 
 
 def artifact_of(source: LineSource, stage: str, name: str) -> ArtifactRef:
@@ -200,3 +212,46 @@ def test_sources_do_not_see_each_others_documents(source: LineSource, take) -> N
     other.sync()
     assert (source.published(), other.published()) == ({"a": ["one"]}, {"a": ["one"]})
     assert other.sent == [], "equal texts share their vectors across sources"
+
+
+def test_every_artifact_that_holds_a_text_gives_its_vector(source: LineSource) -> None:
+    """Collecting one artifact, or finding it damaged, loses no vector that another still holds."""
+    source.write(a="one\ntwo")
+    source.sync()
+    source.write(b="two\nthree")
+    source.sync()
+    assert sorted(source.sent) == ["one", "three", "two"]
+    first = artifact_of(source, "embed", "a")
+    source.store.delete(first.uri)
+    source.write(c="two\nfour")
+    source.sync()
+    source.connection.execute("DELETE FROM kb.artifact WHERE uri = %s", (first.uri,))
+    source.write(d="five\ntwo")
+    source.sync()
+    assert sorted(source.sent) == ["five", "four", "one", "three", "two"]
+
+
+def test_vectors_are_read_from_few_artifacts(source: LineSource) -> None:
+    """A line that every document has lies in many artifacts; one is read for it, or none beyond the others."""
+    source.write(**{f"d{n}": f"heading\ntext {n}" for n in range(20)})
+    source.sync()
+    names = [text_hash(text) for text in ("heading", "text 3", "text 4")]
+    reads = source.store.counter.reads
+    assert source.ledger("embed").vectors(source.store, names).keys() == set(names)
+    assert source.store.counter.reads - reads == 2
+
+
+def test_two_runs_reuse_one_artifact_at_once(source: LineSource, dsn: str, take: Callable[..., Lease]) -> None:
+    """Each holds it against collection and writes its own pointer; neither waits for the other."""
+    source.write(a="one")
+    source.sync()
+    (task,) = [task for page in all_tasks(source, "parse") for task in page]
+    with connect(dsn) as elsewhere:
+        other = LineSource(elsewhere, source.store, take(source="wiki"))
+        other.write(a="one")
+        other.observe()
+        elsewhere.execute("SET lock_timeout = '2s'")
+        with source.connection.transaction():
+            assert source.ledger("parse").artifacts([task.fingerprint])
+            assert other.run("parse").reused == 1
+        assert other.worked == []
