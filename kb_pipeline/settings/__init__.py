@@ -6,6 +6,7 @@ KB_DATABASE_DSN      PostgreSQL; unset means the embedded one under KB_HOME
 KB_OBJECT_STORE_URL  overrides object_store.url
 KB_EMBEDDING_URLS    overrides embedding.urls, separated by commas
 KB_EMBEDDING_API_KEY key for the embedding service, if it wants one
+KB_ALERT_WEBHOOK_URL overrides alerts.webhook_url
 AWS_*                credentials and region for s3:// URLs, as boto3 and obstore read them
 """
 
@@ -17,6 +18,8 @@ from kb_pipeline.settings.sections import (
     DEFAULT_MODEL,
     ENTITIES,
     AccessRule,
+    AlertSettings,
+    AutomationSettings,
     ChunkingSettings,
     DefaultSettings,
     DeleteSettings,
@@ -34,6 +37,8 @@ __all__ = [
     "ENTITIES",
     "SOURCE_NAME",
     "AccessRule",
+    "AlertSettings",
+    "AutomationSettings",
     "ChunkingSettings",
     "DefaultSettings",
     "DeleteSettings",

@@ -11,6 +11,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from kb_pipeline.settings.sections import (
     ENTITIES,
+    AlertSettings,
+    AutomationSettings,
     ChunkingSettings,
     DefaultSettings,
     DeleteSettings,
@@ -38,6 +40,8 @@ class Settings(Section):
     runs: RunSettings = RunSettings()
     deletes: DeleteSettings = DeleteSettings()
     retention: RetentionSettings = RetentionSettings()
+    alerts: AlertSettings = AlertSettings()
+    automation: AutomationSettings = AutomationSettings()
     defaults: DefaultSettings = DefaultSettings()
     sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
 
@@ -66,6 +70,16 @@ class Settings(Section):
         """Who may read a document of a source, by the first rule that matches its key."""
         rules = self.sources.get(source_system, SourceSettings()).access
         return next((sorted(rule.groups) for rule in rules if fnmatchcase(key, rule.match)), [])
+
+    def cron_for(self, source_system: str) -> str | None:
+        """When a source of kb.yaml is synced by its own schedule; `cron: null` switches off that of `defaults`."""
+        own = self.sources.get(source_system, SourceSettings())
+        return own.cron if "cron" in own.model_fields_set else self.defaults.cron
+
+    def timezone_for(self, source_system: str) -> str:
+        """The time zone in which the source's cron is read."""
+        own = self.sources.get(source_system, SourceSettings())
+        return own.timezone or self.defaults.timezone or self.automation.timezone
 
     @property
     def object_store_url(self) -> str:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from kb_pipeline.settings.times import Cron, TimeZone
 
 Entity = Literal["CN_RESIDENT_ID", "PHONE_NUMBER", "BANK_CARD", "EMAIL_ADDRESS", "MONEY", "IP_ADDRESS"]
 Action = Literal["mask", "keep"]
@@ -100,12 +102,16 @@ class SourceSettings(Section):
     description: str = ""
     masking: Mapping[Entity, Action] = Field(default_factory=dict)
     access: tuple[AccessRule, ...] = ()
+    cron: Cron | None = None
+    timezone: TimeZone | None = None
 
 
 class DefaultSettings(Section):
     """What holds for every source that does not say otherwise. An entity not named here is masked."""
 
     masking: Mapping[Entity, Action] = Field(default_factory=dict)
+    cron: Cron | None = None
+    timezone: TimeZone | None = None
 
 
 class LeaseSettings(Section):
@@ -139,3 +145,28 @@ class RetentionSettings(Section):
 
     days: Annotated[float, Field(ge=0)] = 30.0
     grace_hours: Annotated[float, Field(ge=0)] = 24.0
+
+
+class AlertSettings(Section):
+    """Who is told of a failed or braked run: a webhook that takes JSON by POST. Its address may hold a secret."""
+
+    webhook_url: SecretStr | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _http(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not re.fullmatch(r"https?://[^\s/]+(/\S*)?", url.get_secret_value()):
+            raise ValueError("must be an http:// or https:// address")
+        return url
+
+
+class AutomationSettings(Section):
+    """What happens without a command. `enabled` switches the sensor and the nightly and weekly schedules on when
+    Dagster starts; either way the UI's own switches win. A cron of None means that there is no such schedule."""
+
+    enabled: bool = False
+    poll_seconds: Annotated[int, Field(ge=1, le=86_400)] = 30
+    timezone: TimeZone = "UTC"
+    reconcile_cron: Cron | None = "30 2 * * *"
+    collect_cron: Cron | None = "0 4 * * 0"
