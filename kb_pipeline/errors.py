@@ -21,6 +21,7 @@
     │       ├── DatabaseUnavailable
     │       ├── ObjectStoreUnavailable
     │       ├── EmbeddingUnavailable
+    │       ├── NotificationsUnavailable
     │       └── DiskFull
     ├── SettingsError             kb.yaml or the environment is wrong; names the setting and the remedy
     │   └── MissingExtra          an optional package or model is not installed
@@ -130,6 +131,10 @@ class ObjectStoreUnavailable(ServiceUnavailable):
 
 class EmbeddingUnavailable(ServiceUnavailable):
     """No embedding server answers."""
+
+
+class NotificationsUnavailable(ServiceUnavailable):
+    """The queue of bucket notifications cannot be read."""
 
 
 class DiskFull(ServiceUnavailable):

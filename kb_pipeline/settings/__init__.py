@@ -7,6 +7,7 @@ KB_OBJECT_STORE_URL  overrides object_store.url
 KB_EMBEDDING_URLS    overrides embedding.urls, separated by commas
 KB_EMBEDDING_API_KEY key for the embedding service, if it wants one
 KB_ALERT_WEBHOOK_URL overrides alerts.webhook_url
+KB_NOTIFICATION_QUEUE_URL  overrides notifications.queue_url
 AWS_*                credentials and region for s3:// URLs, as boto3 and obstore read them
 """
 
@@ -26,6 +27,7 @@ from kb_pipeline.settings.sections import (
     EmbeddingSettings,
     LeaseSettings,
     LimitSettings,
+    NotificationSettings,
     ObjectStoreSettings,
     RetentionSettings,
     RunSettings,
@@ -45,6 +47,7 @@ __all__ = [
     "EmbeddingSettings",
     "LeaseSettings",
     "LimitSettings",
+    "NotificationSettings",
     "ObjectStoreSettings",
     "RetentionSettings",
     "RunSettings",

@@ -72,6 +72,8 @@ def _overlay(raw: dict[str, object], environ: Mapping[str, str]) -> dict[str, st
     for section, key, variable, value in (
         ("object_store", "url", "KB_OBJECT_STORE_URL", environ.get("KB_OBJECT_STORE_URL")),
         ("object_store", "endpoint", "AWS_ENDPOINT_URL", environ.get("AWS_ENDPOINT_URL")),
+        ("notifications", "queue_url", "KB_NOTIFICATION_QUEUE_URL", environ.get("KB_NOTIFICATION_QUEUE_URL")),
+        ("alerts", "webhook_url", "KB_ALERT_WEBHOOK_URL", environ.get("KB_ALERT_WEBHOOK_URL")),
         ("embedding", "urls", "KB_EMBEDDING_URLS", [u.strip() for u in urls.split(",") if u.strip()] if urls else None),
     ):
         current = raw.get(section) or {}

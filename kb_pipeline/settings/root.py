@@ -19,6 +19,7 @@ from kb_pipeline.settings.sections import (
     EmbeddingSettings,
     LeaseSettings,
     LimitSettings,
+    NotificationSettings,
     ObjectStoreSettings,
     RetentionSettings,
     RunSettings,
@@ -40,6 +41,7 @@ class Settings(Section):
     runs: RunSettings = RunSettings()
     deletes: DeleteSettings = DeleteSettings()
     retention: RetentionSettings = RetentionSettings()
+    notifications: NotificationSettings = NotificationSettings()
     alerts: AlertSettings = AlertSettings()
     automation: AutomationSettings = AutomationSettings()
     defaults: DefaultSettings = DefaultSettings()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from kb_pipeline.settings.times import Cron, TimeZone
 
@@ -93,6 +93,27 @@ class AccessRule(Section):
 
     match: str
     groups: tuple[str, ...]
+
+
+class NotificationSettings(Section):
+    """The SQS queue to which the bucket sends its events. None: only listings tell what changed.
+
+    `endpoint` and `region` are those in `queue_url` unless said otherwise. `new_sources`: a prefix below raw/ that
+    neither kb.yaml nor the ledger knows becomes a source system, whether a notification or a listing shows it.
+    """
+
+    queue_url: str | None = None
+    endpoint: str | None = None
+    region: str | None = None
+    new_sources: bool = False
+
+    @field_validator("queue_url", "endpoint")
+    @classmethod
+    def _http(cls, url: str | None, info: ValidationInfo) -> str | None:
+        path = "(/[^/\\s]+)+" if info.field_name == "queue_url" else "/?"
+        if url is not None and not re.fullmatch(rf"https?://[^\s/@]+{path}", url):
+            raise ValueError("must be an http:// or https:// address, such as https://sqs.REGION.example.com/1/queue")
+        return url
 
 
 class SourceSettings(Section):
