@@ -36,7 +36,7 @@ class Workers:
         self.limits = Limits(limits.seconds, limits.memory_mb, limits.workers)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """Outcomes in the order of the tasks. Raises ServiceUnavailable when a worker met it: the run stops there."""
+        """Outcomes as they come. Raises ServiceUnavailable when a worker met it: the run stops there."""
         iterator = iter(tasks)
         first = next(iterator, None)
         if first is None:

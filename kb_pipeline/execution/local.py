@@ -6,38 +6,25 @@ gets the matching PermanentError. Workers come from a fork server that has the p
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
+import pickle
 import resource
-import signal
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import TimeoutError as FutureTimeout
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import forkserver
-from pathlib import Path
+from multiprocessing.process import BaseProcess
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from pebble import ProcessExpired, ProcessPool
-
-from kb_pipeline.errors import (
-    KbError,
-    MemoryLimitExceeded,
-    TimeLimitExceeded,
-    UnexpectedError,
-    WorkerCrashed,
-)
+from kb_pipeline.errors import KbError, TimeLimitExceeded, WorkerCrashed
+from kb_pipeline.execution.pool import Answer, Death, Overtime, Pool
+from kb_pipeline.execution.worker import credentials, serve, unexpected
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# A worker is replaced after this many documents, so that what a parser leaks does not add up.
-DOCUMENTS_PER_WORKER = 500
-_OUT_OF_MEMORY = 86  # exit code of a worker that met its memory limit; parsers and signals use others
-_PR_SET_PDEATHSIG = 1
-_MIB = 1024 * 1024
+IN_FLIGHT = 4  # items a worker, so that none waits while the consumer commits
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,112 +49,64 @@ class LocalWorkers(Generic[Item, Result]):
     def __init__(self, function: Callable[[Item], Result], limits: Limits, preload: Sequence[str] = ()) -> None:
         self.function = function
         self.limits = limits
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(preload))
-        self._pool = ProcessPool(
-            max_workers=limits.count,
-            max_tasks=DOCUMENTS_PER_WORKER,
-            initializer=_prepare_this_process,
-            initargs=(limits.memory_mb, _credentials()),
-            context=context,
-        )
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(preload))
+        self._pool = Pool(limits.count, limits.seconds, self._start)
 
     def __enter__(self) -> LocalWorkers[Item, Result]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._pool.stop() if kind else self._pool.close()
-        self._pool.join()
+        self._pool.close()
 
     def run(self, items: Iterable[Item]) -> Iterator[tuple[Item, Result | KbError]]:
-        """Yield (item, result or error) in the order of the items, with a bounded number in flight."""
-        waiting: deque[tuple[Item, Any]] = deque()
-        for item in items:
-            call = (self.function, item, self.limits.memory_mb)
-            waiting.append((item, self._pool.schedule(_call, args=call, timeout=self.limits.seconds)))
-            if len(waiting) >= 4 * self.limits.count:
-                yield self._take(*waiting.popleft())
-        while waiting:
-            yield self._take(*waiting.popleft())
+        """Yield (item, result or error) as they come, with a bounded number in flight: one slow document holds up no
+        other. Raises ServiceUnavailable when no worker can be started."""
+        flying: dict[int, Item] = {}
+        for ticket, item in enumerate(items):
+            try:
+                body = pickle.dumps(item)
+            except Exception as error:  # noqa: BLE001 - an item that cannot be sent costs itself alone
+                yield item, unexpected(error)
+                continue
+            flying[ticket] = item
+            self._pool.submit(ticket, body)
+            if len(flying) >= IN_FLIGHT * self.limits.count:
+                yield self._next(flying)
+        while flying:
+            yield self._next(flying)
 
-    def _take(self, item: Item, future: Any) -> tuple[Item, Result | KbError]:
-        try:
-            return item, future.result()  # a result or one of our errors
-        except FutureTimeout:
-            return item, TimeLimitExceeded(
+    def _next(self, flying: dict[int, Item]) -> tuple[Item, Result | KbError]:
+        ticket, answer = self._pool.answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        return flying.pop(ticket), self._read(answer)
+
+    def _read(self, answer: Answer) -> Result | KbError:
+        if isinstance(answer, Overtime):
+            return TimeLimitExceeded(
                 f"Not finished within {self.limits.seconds:g} seconds.",
                 "Raise limits.seconds in kb.yaml and retry, or split the document.",
             )
-        except ProcessExpired as error:
-            if error.exitcode == _OUT_OF_MEMORY:
-                return item, MemoryLimitExceeded(
-                    f"Needs more than {self.limits.memory_mb} MiB of memory.",
-                    "Raise limits.memory_mb in kb.yaml and retry, or split the document.",
-                )
-            return item, WorkerCrashed(
-                f"The worker process died (exit code {error.exitcode}) while it had this document.",
+        if isinstance(answer, Death):
+            return WorkerCrashed(
+                f"The worker process died (exit code {answer.exit_code}) each time it had this document.",
                 "Usually the parser crashed or ran out of memory: raise limits.memory_mb in kb.yaml and retry.",
             )
-        except Exception as error:  # noqa: BLE001 - a result that cannot be sent costs this document alone
-            return item, _unexpected(error)
+        try:
+            result: Result | KbError = pickle.loads(answer)  # type: ignore[arg-type] # noqa: S301 - from our own worker
+            return result
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be read costs this document alone
+            return unexpected(error)
+
+    def _start(self, channel: socket.socket) -> BaseProcess:
+        process = self._context.Process(
+            target=serve, args=(channel, self.function, self.limits.memory_mb, credentials()), daemon=True
+        )
+        process.start()
+        return process
 
 
 def peak_rss_bytes() -> int:
     """Highest resident memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _call(function: Callable[[Item], Result], item: Item, memory_mb: int) -> Result | KbError:
-    """In the worker. Errors go back as values of ours: one that cannot be pickled would end the pool, and SystemExit
-    would end the run. After a MemoryError the process goes too: nobody knows what it still holds."""
-    _allow(memory_mb)
-    try:
-        return function(item)
-    except MemoryError:
-        os._exit(_OUT_OF_MEMORY)
-    except KbError as error:
-        return error
-    except BaseException as error:  # noqa: BLE001 - whatever a parser raises costs this document alone
-        return _unexpected(error)
-
-
-def _unexpected(error: BaseException) -> UnexpectedError:
-    return UnexpectedError(
-        f"Unexpected {type(error).__name__} in a worker.", "Please report it with the media type of the document."
-    )
-
-
-def _credentials() -> dict[str, str]:
-    """What opens the object store, as the environment has it now."""
-    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-
-
-def _prepare_this_process(memory_mb: int, credentials: Mapping[str, str]) -> None:
-    """The run's credentials (the fork server's environment is older: they may have come since), and what this process
-    may ever map: twice the limit of a document, for what documents leave behind."""
-    _end_with_the_run()
-    for name in _credentials().keys() - credentials.keys():
-        del os.environ[name]
-    os.environ.update(credentials)
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"))
-    most = _mapped_bytes() + 2 * memory_mb * _MIB
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def _end_with_the_run() -> None:
-    """A run that is killed leaves no worker, however deep in a parser: the fork server ends when nobody holds its pipe
-    any more, and its end kills its children (prctl(2))."""
-    os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined] # else we would hold the pipe
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _allow(memory_mb: int) -> None:
-    """The limit is on top of what is mapped now: libraries reserve address space they never touch, and what a document
-    before left behind is not this one's fault."""
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (min(_mapped_bytes() + memory_mb * _MIB, most), most))
-
-
-def _mapped_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()

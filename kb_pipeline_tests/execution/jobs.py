@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 from kb_pipeline.errors import CorruptDocument
@@ -31,6 +33,8 @@ class Unpicklable(Exception):
 def act(item: tuple[int, str]) -> object:
     """(number, what): the number comes back, or what `what` gives."""
     number, what = item
+    if what.startswith("die once "):
+        return _die_once(what.removeprefix("die once "))
     return _ACTS[what]() if what else number
 
 
@@ -51,6 +55,46 @@ def _keep() -> int:
     return len(_kept)
 
 
+def _fork_and_stay() -> int:
+    """A child that sleeps on; its own id comes back."""
+    child = os.fork()
+    if not child:
+        time.sleep(600)
+        os._exit(0)
+    return child
+
+
+def _fork_and_return() -> str:
+    """Both come back."""
+    return "parent" if os.fork() else "child"
+
+
+def _grandchild() -> int:
+    """A child that leaves one of its own and ends; the grandchild's id comes back."""
+    read, write = os.pipe()
+    if not os.fork():
+        os.write(write, str(_fork_and_stay()).encode())
+        os._exit(0)
+    return int(os.read(read, 20))
+
+
+def _thread() -> int:
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return os.getpid()
+
+
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _die_once(file: str) -> str:
+    """The first worker that comes here dies, as if it were killed by somebody else."""
+    if not Path(file).exists():
+        Path(file).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
 def _raise(error: type[BaseException], *arguments: str) -> Callable[[], NoReturn]:
     def act() -> NoReturn:
         raise error(*arguments)
@@ -65,6 +109,7 @@ def _recurse() -> int:
 _ACTS: dict[str, Callable[[], object]] = {
     "credential": lambda: os.environ.get("AWS_ACCESS_KEY_ID"),
     "hang": lambda: time.sleep(600),
+    "sleep": lambda: [time.sleep(1), "slept"][1],
     "hang, deaf to signals": _hang_deaf,
     "grow": lambda: len(bytearray(8192 * MIB)),
     "grow in small pieces": _grow,
@@ -81,6 +126,14 @@ _ACTS: dict[str, Callable[[], object]] = {
     "raise KeyboardInterrupt": _raise(KeyboardInterrupt),
     "recurse": _recurse,
     "return what cannot be sent": lambda: lambda: None,
+    "return 100 MB": lambda: bytes(100_000_000),
+    "return 10 MB": lambda: bytes(10_000_000),
+    "fork and stay": _fork_and_stay,
+    "fork and return": _fork_and_return,
+    "grandchild": _grandchild,
+    "thread": _thread,
+    "stop": _stop,
+    "close all files": lambda: os.closerange(3, 1000),
     "pid": os.getpid,
     "peak": peak_rss_bytes,
     "modules": lambda: sorted(sys.modules),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from kb_pipeline.errors import ServiceUnavailable
 from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline_tests.execution.jobs import act
 
@@ -82,6 +83,53 @@ def test_items_are_taken_as_they_are_needed() -> None:
         next(answers)
         assert taken <= 4 * LIMITS.count
         assert len(list(answers)) == 999
+
+
+@pytest.mark.parametrize("kind", ["fork and stay", "grandchild"])
+def test_a_process_that_a_parser_leaves_behind_ends_with_its_document(kind: str) -> None:
+    with LocalWorkers(act, Limits(20.0, 512, 1)) as pool:
+        ((_, child),) = pool.run([(0, kind)])
+        assert isinstance(child, int)
+        assert gone({child}), "while the pool is still at work"
+        assert [result for _, result in pool.run([(1, "")])] == [1]
+
+
+def test_a_worker_whose_parser_left_a_thread_is_replaced() -> None:
+    with LocalWorkers(act, Limits(20.0, 512, 1)) as pool:
+        (_, first), (_, second), (_, third) = pool.run([(0, "thread"), (1, "pid"), (2, "pid")])
+        assert isinstance(first, int)
+        assert first != second == third
+        assert gone({first})
+
+
+def test_workers_that_cannot_start_end_the_run_with_one_error() -> None:
+    """In the worker the function cannot be found: no document is to blame for that."""
+    with (
+        LocalWorkers(_NotThere(), LIMITS) as pool,
+        pytest.raises(ServiceUnavailable, match="do not start"),
+    ):
+        list(pool.run([(n, "") for n in range(10)]))
+
+
+class _NotThere:
+    """A function that cannot be made again in another process."""
+
+    def __call__(self, item: tuple[int, str]) -> object:
+        return item
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return __import__, ("a_module_that_is_not_there",)
+
+
+def test_documents_are_tried_again_when_the_fork_server_dies_under_them() -> None:
+    with LocalWorkers(act, LIMITS) as pool:
+        answers = pool.run([(0, "pid"), (1, "sleep"), (2, "sleep"), (3, "")])
+        _, pid = next(answers)
+        assert isinstance(pid, int)
+        server = psutil.Process(pid).parent()
+        assert server
+        server.kill()
+        assert {result for _, result in answers} == {"slept", 3}
 
 
 DEATHS = """

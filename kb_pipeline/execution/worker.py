@@ -1,0 +1,171 @@
+"""What runs in a worker process: one document at a time, within a limit of memory; the time limit is its parent's.
+
+Messages on the socket are frames: eight bytes of length, then the body. A worker sends an empty one when it is ready,
+and for each request one that starts with KEEP or LAST: after LAST it takes no more.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import resource
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Callable, Mapping
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any, Final
+
+from kb_pipeline.errors import KbError, MemoryLimitExceeded, UnexpectedError
+
+KEEP: Final = b"k"
+LAST: Final = b"l"
+LENGTH: Final = struct.Struct("!Q")
+
+# A worker is replaced after this many documents, so that what a parser leaks does not add up.
+DOCUMENTS_PER_WORKER = 500
+# What a document may send back. Artifacts go to the object store; an outcome has a few kB.
+ANSWER_BYTES = 16 * 1024 * 1024
+
+_MIB = 1024 * 1024
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def serve(
+    channel: socket.socket, function: Callable[[Any], Any], memory_mb: int, credentials: Mapping[str, str]
+) -> None:
+    """The whole life of a worker process: `function` of each pickled item that comes, until the other end closes."""
+    _prepare_this_process(memory_mb, credentials)
+    out_of_memory = pickle.dumps(_out_of_memory(memory_mb))  # made now: later there may be no room for it
+    pid, threads = os.getpid(), threading.active_count()
+    send(channel, b"")
+    for number in range(1, DOCUMENTS_PER_WORKER + 1):
+        request = receive(channel)
+        if request is None:
+            break
+        _allow(memory_mb)
+        try:
+            answer = _answer(function, request)
+            last = number == DOCUMENTS_PER_WORKER or threading.active_count() > threads or _has_children()
+        except MemoryError:  # nobody knows what it still holds
+            answer, last = out_of_memory, True
+        if os.getpid() != pid:  # a copy that a parser forked, and that came back here: only one may answer
+            break
+        send(channel, (LAST if last else KEEP) + answer)
+        if last:
+            break
+    os._exit(0)  # threads that a parser left would be waited for otherwise
+
+
+def send(channel: socket.socket, body: bytes) -> None:
+    """One frame."""
+    channel.sendall(LENGTH.pack(len(body)))
+    channel.sendall(body)
+
+
+def receive(channel: socket.socket) -> bytes | None:
+    """One frame; None when the other end has closed."""
+    head = _exactly(channel, LENGTH.size)
+    return head and _exactly(channel, LENGTH.unpack(head)[0])
+
+
+def credentials() -> dict[str, str]:
+    """What opens the object store, as the environment has it now."""
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+
+def unexpected(error: BaseException) -> UnexpectedError:
+    """A defect of ours, or of a parser's, by the name of its type alone: its text may quote the document."""
+    return UnexpectedError(
+        f"Unexpected {type(error).__name__} in a worker.", "Please report it with the media type of the document."
+    )
+
+
+def _exactly(channel: socket.socket, count: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < count:
+        piece = channel.recv(min(count - len(data), _MIB))
+        if not piece:
+            return None
+        data += piece
+    return bytes(data)
+
+
+def _answer(function: Callable[[Any], Any], request: bytes) -> bytes:
+    """The pickled result, or one of our errors. Raises MemoryError alone."""
+    try:
+        answer = pickle.dumps(_result(function, request))
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a result that cannot be sent costs this document alone
+        return pickle.dumps(unexpected(error))
+    if len(answer) > ANSWER_BYTES:
+        return pickle.dumps(UnexpectedError(f"A worker's answer has {len(answer) / 1e6:.0f} MB.", "Please report it."))
+    return answer
+
+
+def _result(function: Callable[[Any], Any], request: bytes) -> object:
+    """Errors go back as values of ours: one that cannot be pickled would be lost, and SystemExit end the worker."""
+    try:
+        return function(pickle.loads(request))  # noqa: S301 - from our own process
+    except MemoryError:
+        raise
+    except KbError as error:
+        return error
+    except BaseException as error:  # noqa: BLE001 - whatever a parser raises costs this document alone
+        return unexpected(error)
+
+
+def _out_of_memory(memory_mb: int) -> MemoryLimitExceeded:
+    return MemoryLimitExceeded(
+        f"Needs more than {memory_mb} MiB of memory.",
+        "Raise limits.memory_mb in kb.yaml and retry, or split the document.",
+    )
+
+
+def _has_children() -> bool:
+    """Whether a parser left a process behind, or the child of one: those have come to us, their subreaper."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _prepare_this_process(memory_mb: int, run_credentials: Mapping[str, str]) -> None:
+    """A process group of its own, the run's credentials (the fork server's environment is older: they may have come
+    since), and what this process may ever map: twice the limit of a document, for what documents leave behind."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with_the_run()
+    for name in credentials().keys() - run_credentials.keys():
+        del os.environ[name]
+    os.environ.update(run_credentials)
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"))
+    most = _mapped_bytes() + 2 * memory_mb * _MIB
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _end_with_the_run() -> None:
+    """A run that is killed leaves no worker, however deep in a parser: the fork server ends when nobody holds its pipe
+    any more, and its end kills its children (prctl(2))."""
+    os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined] # else we would hold the pipe
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _allow(memory_mb: int) -> None:
+    """The limit is on top of what is mapped now: libraries reserve address space they never touch, and what a document
+    before left behind is not this one's fault."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (min(_mapped_bytes() + memory_mb * _MIB, most), most))
+
+
+def _mapped_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
