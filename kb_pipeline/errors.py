@@ -16,6 +16,8 @@
     ├── TransientError            the document waits; the next sync tries again
     │   ├── ObjectChanged         the bytes are not those of the version that was asked for
     │   ├── ArtifactDamaged       an artifact is gone or is not what the ledger says; it is made again
+    │   ├── ObjectUnavailable     the store answers, but not for this object
+    │   ├── TextUnanswered        the model service answers, but not for a text of this document
     │   ├── LeaseLost             another run took over this source system
     │   └── ServiceUnavailable    a service does not answer; the run stops early, with one error
     │       ├── DatabaseUnavailable
@@ -109,6 +111,14 @@ class ObjectChanged(TransientError):
 
 class ArtifactDamaged(TransientError):
     """An artifact is gone or is not what the ledger says; it is made again."""
+
+
+class ObjectUnavailable(TransientError):
+    """The store answers, but not for this object."""
+
+
+class TextUnanswered(TransientError):
+    """The model service answers, but not for a text of this document."""
 
 
 class LeaseLost(TransientError):
