@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -148,7 +149,9 @@ class ObjectStore:
                 f"There are no credentials for {self.config.url}: none in the environment, and no cloud gives any.",
                 "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
             )
-        if kind in ("PermissionDeniedError", "UnauthenticatedError", "PermissionError") or "AccessDenied" in text:
+        # A refused listing comes as a GenericError.
+        refused = kind in ("PermissionDeniedError", "UnauthenticatedError", "PermissionError")
+        if refused or re.search(r"AccessDenied|status code: 40[13]", text):
             return ObjectStoreUnavailable(
                 f"The object store {self.config.url} refuses to {verb} ({kind}).",
                 "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rights on object_store.url.",
