@@ -11,7 +11,7 @@ from pathlib import Path
 from kb_pipeline.embedding.client import EmbeddingClient
 from kb_pipeline.errors import KbError
 from kb_pipeline.local import stack
-from kb_pipeline.pipeline import object_store_config
+from kb_pipeline.opening import object_store_config
 from kb_pipeline.settings import Settings, load_settings
 from kb_pipeline.store.database import MINIMUM_PGVECTOR, connect, describe, pgvector_version
 from kb_pipeline.store.objects import ObjectStore

@@ -28,6 +28,7 @@
     ├── SettingsError             kb.yaml or the environment is wrong; names the setting and the remedy
     │   └── MissingExtra          an optional package or model is not installed
     ├── SourceBusy                another run holds the source system's lease
+    ├── DeletesUnconfirmed        a large share of a source is gone; nothing is deleted before someone confirms it
     └── NotFound                  a name given by the caller does not exist
 
 The class name of a PermanentError is what `kb quarantine list` shows: the list above is closed.
@@ -165,6 +166,12 @@ class SourceBusy(KbError):
     """Another run holds the source system's lease."""
 
     exit_code = 5
+
+
+class DeletesUnconfirmed(KbError):
+    """A large share of a source is gone; nothing is deleted before someone confirms it."""
+
+    exit_code = 6
 
 
 class NotFound(KbError):

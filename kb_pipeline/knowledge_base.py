@@ -6,23 +6,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb_pipeline import querying, syncing
+from kb_pipeline import querying
 from kb_pipeline.local import stack
 from kb_pipeline.local.stack import ServiceStatus
 from kb_pipeline.opening import connected, known_sources
 from kb_pipeline.querying import Status
 from kb_pipeline.settings import Settings, load_settings
-from kb_pipeline.syncing import IngestReport
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from kb_pipeline.defs.running import SyncReport
     from kb_pipeline.doctor import Finding
+    from kb_pipeline.quarantine import QuarantineReport
+    from kb_pipeline.reports import IngestReport, SyncReport
     from kb_pipeline.search.hybrid import Result
+    from kb_pipeline.store.history import DocumentHistory
     from kb_pipeline.store.overview import Quarantined
 
-__all__ = ["IngestReport", "KnowledgeBase", "Status"]
+__all__ = ["KnowledgeBase", "Status"]
 
 
 def _silent(event: str) -> None:
@@ -69,13 +70,30 @@ class KnowledgeBase:
         """Source systems known from kb.yaml and from the ledger, by name."""
         return known_sources(self.settings)
 
-    def ingest(self, folder: Path | str, source: str) -> IngestReport:
+    def ingest(
+        self, folder: Path | str, source: str, *, confirm_deletes: bool = False, rehash: bool = False
+    ) -> IngestReport:
         """Make the source's raw prefix mirror `folder`, then sync it."""
-        return syncing.ingest(self.settings, folder, source)
+        from kb_pipeline import syncing
 
-    def sync(self, *names: str) -> list[SyncReport]:
-        """Run the sync job for the named sources, or for all: the job of the UI, in this process."""
-        return syncing.sync(self.settings, names)
+        return syncing.ingest(self.settings, folder, source, syncing.SyncOptions(confirm_deletes, rehash))
+
+    def sync(
+        self,
+        *names: str,
+        confirm_deletes: bool = False,
+        rehash: bool = False,
+        full: bool = False,
+        keys: Sequence[str] | None = None,
+    ) -> list[SyncReport]:
+        """Bring the named sources in step, or all: the job of the UI, in this process, until nothing is left to do.
+
+        `confirm_deletes` lets deletes pass the brake, `rehash` reads every object's bytes, `full` compares the listing
+        even if it is the last one's, `keys` looks at these keys alone (of one source).
+        """
+        from kb_pipeline import syncing
+
+        return syncing.sync(self.settings, names, syncing.SyncOptions(confirm_deletes, rehash, full, keys))
 
     def register_sources(self) -> None:
         """Make every known source system a Dagster partition, so that the UI offers it."""
@@ -87,12 +105,22 @@ class KnowledgeBase:
         """The passages that best answer `text`, by meaning and by word. Empty before the first sync."""
         return querying.search(self.settings, text, source, limit)
 
+    def history(self, document: str, source: str | None = None) -> DocumentHistory:
+        """A document's versions and stages, by its id, the unique beginning of one, or its name."""
+        return querying.history(self.settings, document, source)
+
     def quarantine(self, source: str | None = None) -> list[Quarantined]:
         """Documents in quarantine, the newest first."""
         from kb_pipeline.store import overview
 
         with connected(self.settings) as connection:
             return overview.quarantined(connection, source)
+
+    def quarantined(self, document: str, source: str | None = None) -> QuarantineReport:
+        """Everything about one document in quarantine."""
+        from kb_pipeline import quarantine
+
+        return quarantine.show(self.settings, document, source)
 
     def retry(self, documents: Sequence[str] | None = None, source: str | None = None) -> int:
         """Let the next sync try quarantined documents again (by id; None means all). Returns how many."""

@@ -12,7 +12,7 @@ from kb_pipeline.settings import Settings, check_source_name
 
 if TYPE_CHECKING:
     from kb_pipeline.store.database import Connection
-    from kb_pipeline.store.objects import ObjectStore
+    from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
 
 
 @contextmanager
@@ -27,19 +27,24 @@ def connected(settings: Settings) -> Iterator[Connection]:
 
 def object_store(settings: Settings) -> ObjectStore:
     """The store of raw documents and artifacts."""
-    from kb_pipeline.pipeline import object_store_config
     from kb_pipeline.store.objects import ObjectStore
 
     return ObjectStore(object_store_config(settings))
 
 
-def known_sources(settings: Settings) -> list[str]:
-    """Source systems known from kb.yaml and from the ledger, by name."""
-    from kb_pipeline.store import overview
+def object_store_config(settings: Settings) -> ObjectStoreConfig:
+    """Where raw documents and artifacts lie, as every process opens it."""
+    from kb_pipeline.store.objects import ObjectStoreConfig
 
+    return ObjectStoreConfig(settings.object_store_url, settings.object_store.endpoint, settings.object_store.region)
+
+
+def known_sources(settings: Settings) -> list[str]:
+    """Source systems known from kb.yaml and from the ledger, by name; not those that were removed."""
     with connected(settings) as connection:
-        known = {source.source_system for source in overview.sources(connection)}
-    return sorted(known | set(settings.sources))
+        rows = connection.execute("SELECT source_system, removed_at IS NOT NULL FROM kb.source").fetchall()
+    removed = {name for name, gone in rows if gone}
+    return sorted(({name for name, _ in rows} | set(settings.sources)) - removed)
 
 
 def checked(source: str) -> str:

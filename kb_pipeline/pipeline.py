@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,19 +14,27 @@ from kb_pipeline.contracts import ArtifactRef, MaskedChunk, StageName, Task
 from kb_pipeline.errors import ArtifactDamaged
 from kb_pipeline.execution.model import ModelBatches, ModelPorts
 from kb_pipeline.executors import LazyClient, Workers
+from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import model_key
 from kb_pipeline.local.stack import database_dsn
+from kb_pipeline.opening import object_store_config
+from kb_pipeline.planning import must_brake
 from kb_pipeline.runner import StageReport, run_stage
+from kb_pipeline.runs import RunState, run_state, with_retries
 from kb_pipeline.settings import Settings
-from kb_pipeline.sources.observing import observe
-from kb_pipeline.stages import WorkerJob, catalogue, load, raw_prefix
+from kb_pipeline.sources.observing import Looker
+from kb_pipeline.sources.reconciling import reconcile
+from kb_pipeline.stages import WorkerJob, access_key, catalogue, chain_key, load, raw_prefix
 from kb_pipeline.store import overview
 from kb_pipeline.store.artifacts import read_table, table_to_records, vectors_to_table, write_table
+from kb_pipeline.store.backlog import Backlog, choose_scope, count_backlog, ensure_source, resume_source, settle
 from kb_pipeline.store.database import Connection, connect, database_errors, migrate
-from kb_pipeline.store.documents import name_documents
-from kb_pipeline.store.lease import Lease, acquire, release
+from kb_pipeline.store.deletes import count_deletes, delete_gone, set_brake
+from kb_pipeline.store.documents import name_documents, regroup
+from kb_pipeline.store.hints import due_hints
+from kb_pipeline.store.lease import Lease
 from kb_pipeline.store.ledger import Ledger
-from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
+from kb_pipeline.store.objects import ObjectStore
 from kb_pipeline.store.overview import Passage
 from kb_pipeline.store.publish import Publisher
 from kb_pipeline.store.spaces import Space, active_space, build_index, ensure_space
@@ -36,43 +43,6 @@ log = logging.getLogger("kb_pipeline.progress")
 
 SAMPLED_PASSAGES = 100
 SAMPLED_DOCUMENTS = 20
-
-_LEASES: dict[tuple[str, str], Lease] = {}
-_LEASES_LOCK = threading.Lock()
-
-
-def object_store_config(settings: Settings) -> ObjectStoreConfig:
-    """Where raw documents and artifacts lie, as every process opens it."""
-    return ObjectStoreConfig(settings.object_store_url, settings.object_store.endpoint, settings.object_store.region)
-
-
-@contextmanager
-def source_lease(settings: Settings, source_system: str, run_id: str, *, last: bool) -> Iterator[Lease]:
-    """Hold the source's lease for a run: taken at its first stage, kept between stages of one process, given back
-    after the `last` stage or an error. Raises SourceBusy."""
-    dsn, name = database_dsn(settings), (source_system, run_id)
-    with _LEASES_LOCK:
-        lease = _LEASES.get(name)
-    if lease is None:
-        lease = acquire(
-            dsn,
-            source_system,
-            run_id,
-            wait_seconds=settings.lease.wait_seconds,
-            ttl_seconds=settings.lease.ttl_seconds,
-            on_wait=log.warning,
-        )
-        with _LEASES_LOCK:
-            _LEASES[name] = lease
-    done = False
-    try:
-        yield lease
-        done = True
-    finally:
-        if last or not done:
-            with _LEASES_LOCK:
-                _LEASES.pop(name, None)
-            release(dsn, lease)
 
 
 @dataclass
@@ -83,42 +53,103 @@ class SourceRun:
     source_system: str
     run_id: str
     connection: Connection
-    lease: Lease
+    state: RunState
     store: ObjectStore
+
+    @property
+    def lease(self) -> Lease:
+        """The source's lease, which every commit checks."""
+        return self.state.lease
 
     def object_costs(self) -> dict[str, int]:
         """Object bodies read and written by this process in this run, for everything that used `store`."""
         return {"object_reads": self.store.counter.reads, "object_writes": self.store.counter.writes}
 
-    def observe(self) -> StageReport:
-        """Bring the ledger in step with the source's raw prefix."""
-        from kb_pipeline.masking import mask_name
+    def reconnect(self) -> None:
+        """Replace a connection that was lost. Raises DatabaseUnavailable."""
+        self.connection.close()
+        self.connection = connect(database_dsn(self.settings))
 
+    def observe(self, *, listing: bool = True, confirm_deletes: bool = False, hinted_only: bool = False) -> StageReport:
+        """Look at keys that may have changed, and choose the documents that this run takes on.
+
+        `listing`: compare the source's whole listing first. `hinted_only`: take on hinted keys and nothing else, so
+        that the time does not depend on how much the source holds.
+        """
         started = time.perf_counter()
-        limit = self.settings.limits.document_mb * 1024 * 1024
-        seen = observe(self.connection, self.store, self.lease, self.run_id, raw_prefix(self.source_system), limit)
-        policy = self.settings.masking_for(self.source_system)
-        mask_key = catalogue(self.settings, self.source_system)["mask"].key
-        name_documents(self.connection, self.lease, mask_key, lambda key: mask_name(key, policy))
-        done = sum(seen.changes.values())
-        report = StageReport(
-            "raw",
-            considered=seen.listed,
-            done=done,
-            reused=seen.listed - done - seen.quarantined - seen.failed,
-            quarantined=seen.quarantined,
-            failed=seen.failed,
-            deleted=seen.deleted,
-            rows=seen.listed,
-            stats={str(change): count for change, count in seen.changes.items()},
-        )
+        source, connection, settings = self.source_system, self.connection, self.settings
+        self.state.confirm_deletes = confirm_deletes
+        ensure_source(connection, source)
+        report = StageReport("raw", stats=self._regroup())
+        seen = reconcile(connection, self.store, source, raw_prefix(source)) if listing else None
+        limit = settings.runs.documents
+        looked = self._looker().look(limit)
+        report.deleted = self._delete(moved=False)
+        chosen = looked.documents
+        if not hinted_only:
+            others = choose_scope(connection, source, chain_key(settings, source), limit)
+            chosen = list(dict.fromkeys([*chosen, *others]))[: max(limit, len(chosen))]
+        self.state.scope = chosen
+        self._name(chosen)
+        done = sum(looked.changes.values())
+        report.considered = report.rows = seen.listed if seen else looked.looked_at
+        report.done, report.quarantined, report.failed = done, looked.quarantined, looked.failed
+        report.reused = max(0, report.considered - done - looked.quarantined - looked.failed)
+        report.stats.update({str(change): count for change, count in looked.changes.items()})
         report.seconds = round(time.perf_counter() - started, 3)
         return report
+
+    def _looker(self) -> Looker:
+        source, settings = self.source_system, self.settings
+        return Looker(
+            self.connection,
+            self.store,
+            self.lease,
+            self.run_id,
+            raw_prefix(source),
+            settings.limits.document_mb * 1024 * 1024,
+            lambda key: settings.access_groups(source, key),
+        )
+
+    def _regroup(self) -> dict[str, int]:
+        """Apply access rules that changed since the last run: rows of kb.document, no stage."""
+        wanted, source = access_key(self.settings, self.source_system), self.source_system
+        row = self.connection.execute("SELECT access_key FROM kb.source WHERE source_system = %s", (source,)).fetchone()
+        if row == (wanted,):
+            return {}
+        changed = regroup(self.connection, self.lease, wanted, lambda key: self.settings.access_groups(source, key))
+        return {"regrouped": changed} if changed else {}
+
+    def _name(self, documents: Sequence[str]) -> None:
+        from kb_pipeline.masking import mask_name
+
+        policy = self.settings.masking_for(self.source_system)
+        mask_key = catalogue(self.settings, self.source_system)["mask"].key
+        name_documents(self.connection, self.lease, documents, mask_key, lambda key: mask_name(key, policy))
+
+    def _delete(self, *, moved: bool) -> int:
+        """Delete what the source lacks, unless the brake holds. Moves can be told only when every key was looked at."""
+        if due_hints(self.connection, self.source_system, 1):
+            return 0
+        deletes = count_deletes(self.connection, self.source_system)
+        rules = self.settings.deletes
+        if must_brake(deletes, rules.share, rules.least) and not self.state.confirm_deletes:
+            log.warning(
+                "%s: %d of %d documents are gone from the source; nothing is deleted before someone confirms it",
+                self.source_system,
+                deletes.lost,
+                deletes.live,
+                extra={"event": "braked", "source": self.source_system},
+            )
+            set_brake(self.connection, self.lease, deletes)
+            return 0
+        set_brake(self.connection, self.lease, None)
+        return delete_gone(self.connection, self.lease, moved=moved) if deletes.gone else 0
 
     def work(self, name: StageName) -> StageReport:
         """Parse, chunk or mask, in limited worker processes."""
         stage = catalogue(self.settings, self.source_system)[name]
-        ledger = Ledger(self.connection, self.lease, self.run_id)
+        ledger = self._ledger()
         job = WorkerJob(
             name,
             object_store_config(self.settings),
@@ -130,7 +161,7 @@ class SourceRun:
     def embed(self) -> StageReport:
         """Give every masked chunk a vector. The model is not called when there is nothing new."""
         stage = catalogue(self.settings, self.source_system)["embed"]
-        ledger = Ledger(self.connection, self.lease, self.run_id, stage.variant)
+        ledger = self._ledger(stage.variant)
         store, client = self.store, LazyClient(self.settings)
 
         def save(task: Task, names: Sequence[str], matrix: np.ndarray) -> tuple[ArtifactRef, str]:
@@ -147,20 +178,41 @@ class SourceRun:
         return report
 
     def publish(self) -> StageReport:
-        """Bring the tables in step: deleted documents out, changed rows in, one small transaction at a time."""
+        """Bring the tables in step: changed rows in, moved documents out, one small transaction at a time. At the end
+        the documents of the run for which nothing is pending are settled."""
         space = self._space()
-        if space is None:
-            return StageReport("publish")
-        stage = catalogue(self.settings, self.source_system, space)["publish"]
-        ledger = Ledger(self.connection, self.lease, self.run_id, space.model_key)
-        publisher = Publisher(self.connection, self.store, self.lease, space, self.run_id)
-        deleted = publisher.withdraw_deleted()
-        withdrawn = publisher.withdraw_unmasked(stage)
-        report = run_stage(stage, ledger, publisher, publisher.commit)
-        report.deleted = deleted
-        report.stats["withdrawn"] = withdrawn
-        build_index(self.connection, space)
+        report = StageReport("publish")
+        if space:
+            stage = catalogue(self.settings, self.source_system, space)["publish"]
+            publisher = Publisher(self.connection, self.store, self.lease, space, self.run_id)
+            withdrawn = publisher.withdraw_unmasked(stage, self.state.scope)
+            report = run_stage(stage, self._ledger(space.model_key), publisher, publisher.commit)
+            report.stats["withdrawn"] = withdrawn
+        report.deleted = self._delete(moved=True)
+        self._settle(space)
+        if space and not self.backlog().work:  # an index grows far slower than it is built: after the last of a backlog
+            build_index(self.connection, space)
+        resume_source(self.connection, self.source_system)
         return report
+
+    def backlog(self) -> Backlog:
+        """What is left to do for the source."""
+        chain, access = chain_key(self.settings, self.source_system), access_key(self.settings, self.source_system)
+        return count_backlog(self.connection, self.source_system, chain, access)
+
+    def _settle(self, space: Space | None) -> None:
+        if self.state.scope is None:
+            return
+        pending: set[str] = set()
+        for stage in catalogue(self.settings, self.source_system, space).values():
+            model = space.model_key if space and stage.name == "publish" else stage.variant
+            pending.update(self._ledger(model).pending_ids(stage))
+        chain = chain_key(self.settings, self.source_system)
+        fault_point("run.before_settle")
+        settle(self.connection, self.lease, chain, self.state.scope, pending)
+
+    def _ledger(self, model_key: str = "") -> Ledger:
+        return Ledger(self.connection, self.lease, self.run_id, model_key, self.state.scope)
 
     def sample(self, report: StageReport) -> list[Passage]:
         """Masked passages to show and to check: of the masked chunks while they are not published yet, else of what is
@@ -211,20 +263,28 @@ def source_run(settings: Settings, source_system: str, run_id: str, *, last: boo
     """Connect, bring the schema up to date, hold the lease; errors of the database come out as our own."""
     with connect(database_dsn(settings)) as connection, database_errors():
         migrate(connection)
-        with source_lease(settings, source_system, run_id, last=last) as lease:
+        with run_state(settings, source_system, run_id, last=last) as state:
             store = ObjectStore(object_store_config(settings))
-            yield SourceRun(settings, source_system, run_id, connection, lease, store)
+            run = SourceRun(settings, source_system, run_id, connection, state, store)
+            try:
+                yield run
+            finally:
+                run.connection.close()
 
 
-def run_one(run: SourceRun, name: StageName) -> StageReport:
-    """One stage by name: the whole of what an asset does."""
-    if name == "raw":
-        return run.observe()
-    if name == "embed":
-        return run.embed()
-    if name == "publish":
-        return run.publish()
-    return run.work(name)
+def run_one(run: SourceRun, name: StageName, **observing: bool) -> StageReport:
+    """One stage by name: the whole of what an asset does. `observing` are the arguments of `observe`, for raw alone."""
+
+    def work() -> StageReport:
+        if name == "raw":
+            return run.observe(**observing)
+        if name == "embed":
+            return run.embed()
+        if name == "publish":
+            return run.publish()
+        return run.work(name)
+
+    return with_retries(run.state, work, run.reconnect)
 
 
 def report_json(report: StageReport) -> dict[str, object]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kb_pipeline.contracts import Outcome, Place, Stage, Task
+from kb_pipeline.faults import fault_point
 from kb_pipeline.planning import plan_batch
 from kb_pipeline.store.ledger import Ledger
 
@@ -86,10 +87,10 @@ def run_stage(stage: Stage, ledger: Ledger, executor: Executor, commit: Commit |
         progress.advance(outcome)
         rows = sum(o.rows for o in waiting)
         if len(waiting) >= COMMIT_DOCUMENTS or rows >= COMMIT_ROWS or time.perf_counter() - last > COMMIT_SECONDS:
-            commit(stage, waiting)
+            _commit(commit, stage, waiting)
             waiting, last = [], time.perf_counter()
     if waiting:
-        commit(stage, waiting)
+        _commit(commit, stage, waiting)
     counts = ledger.counts(stage)
     report.quarantined, report.reused = counts.quarantined, max(0, counts.current - report.done)
     # A document whose input was found damaged has none until the stage before has made it again: it still waits.
@@ -98,6 +99,12 @@ def run_stage(stage: Stage, ledger: Ledger, executor: Executor, commit: Commit |
     report.seconds = round(time.perf_counter() - started, 3)
     progress.end(report)
     return report
+
+
+def _commit(commit: Commit, stage: Stage, outcomes: Sequence[Outcome]) -> None:
+    fault_point(f"{stage.name}.computed")
+    commit(stage, outcomes)
+    fault_point(f"{stage.name}.committed")
 
 
 def _outcomes(stage: Stage, ledger: Ledger, executor: Executor, report: StageReport) -> Iterator[Outcome]:

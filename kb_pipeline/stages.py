@@ -85,6 +85,21 @@ def _publish(space: Space, mask: Stage) -> Stage:
     return Stage("publish", PUBLISH_VERSION, shaping, Place.DATABASE, "mask", key, mask.key, space.space_id)
 
 
+def chain_key(settings: Settings, source_system: str) -> str:
+    """The key of all stages of a source together, under the settings in force: a document settled under another one has
+    work to do."""
+    e = settings.embedding
+    stages = [stage.key for stage in catalogue(settings, source_system).values()]
+    served = [PUBLISH_VERSION, WORDS_VERSION, model_key(e.model, e.revision), e.dimension]
+    return stage_key("chain", 1, {"stages": stages, "publish": served})
+
+
+def access_key(settings: Settings, source_system: str) -> str:
+    """The key of the rules that say who may read a document of the source."""
+    rules = settings.sources[source_system].access if source_system in settings.sources else ()
+    return stage_key("access", 1, {"rules": [rule.model_dump() for rule in rules]})
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerJob:
     """Task -> Outcome for parse, chunk or mask; picklable, so that it can be sent to a worker process."""

@@ -1,36 +1,52 @@
-"""Bringing source systems in step from the command line or Python: the job of the UI, in this process."""
+"""Bringing source systems in step from the command line or Python: the job of the UI, in this process.
+
+Run follows run until nothing is left to do. A source with nothing to do starts no run and loads no Dagster.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from kb_pipeline import intake
+from kb_pipeline.alerts import Alert, send
+from kb_pipeline.errors import KbError
 from kb_pipeline.opening import checked, connected, known_sources, no_such_source, object_store
+from kb_pipeline.reports import IngestReport, SyncReport, added, deletes_unconfirmed, no_stages
 from kb_pipeline.settings import Settings
+from kb_pipeline.store.backlog import Backlog
 
-if TYPE_CHECKING:
-    from kb_pipeline.defs.running import SyncReport
-    from kb_pipeline.sources.mirror import MirrorReport
+log = logging.getLogger("kb_pipeline.progress")
+
+# A lost artifact is made again from the stage before, and that one from its own: as many runs as there are stages.
+RUNS_WITHOUT_PROGRESS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What mirroring the folder did, and the sync that followed."""
+class SyncOptions:
+    """`confirm_deletes`: the brake does not hold. `rehash`: every object's bytes are read. `full`: the listing is
+    compared although its digest is the last one's. `keys`: look at these alone."""
 
-    mirror: MirrorReport
-    sync: SyncReport
+    confirm_deletes: bool = False
+    rehash: bool = False
+    full: bool = False
+    keys: Sequence[str] | None = None
 
 
-def ingest(settings: Settings, folder: Path | str, source: str) -> IngestReport:
-    """Make the source's raw prefix mirror `folder`, then sync it."""
+def ingest(settings: Settings, folder: Path | str, source: str, options: SyncOptions) -> IngestReport:
+    """Make the source's raw prefix mirror `folder`, then sync it. A source that was removed comes back."""
     from kb_pipeline.sources.mirror import mirror
     from kb_pipeline.stages import raw_prefix
     from kb_pipeline.store.documents import known_versions
 
     checked(source)
     with connected(settings) as connection:
+        connection.execute(
+            "UPDATE kb.source SET removed_at = NULL WHERE source_system = %s AND removed_at IS NOT NULL", (source,)
+        )
         known = known_versions(connection, source)
     mirrored = mirror(object_store(settings), Path(folder), raw_prefix(source), known)
     if mirrored.failed:
@@ -38,25 +54,73 @@ def ingest(settings: Settings, folder: Path | str, source: str) -> IngestReport:
 
         policy = settings.masking_for(source)
         mirrored.failed = [mask_name(name, policy) for name in mirrored.failed]
-    return IngestReport(mirrored, run(settings, [source])[0])
+    return IngestReport(mirrored, sync_source(settings, source, options))
 
 
-def sync(settings: Settings, names: Sequence[str]) -> list[SyncReport]:
-    """Run the sync job for the named sources, or for all."""
+def sync(settings: Settings, names: Sequence[str], options: SyncOptions) -> list[SyncReport]:
+    """Sync the named sources, or all. One that fails does not keep the others: its error is raised at the end."""
     known = known_sources(settings)
     for name in names:
         checked(name)
         if name not in known and not has_objects(settings, name):
             raise no_such_source(name, known)
-    return run(settings, names or known)
+    reports, failed = [], []
+    for name in names or known:
+        try:
+            reports.append(sync_source(settings, name, options))
+        except KbError as error:
+            if len(names or known) > 1:
+                log.warning("%s: %s", name, error.message)
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return reports
 
 
-def run(settings: Settings, names: Sequence[str]) -> list[SyncReport]:
-    """Run the sync job once a source, in the order given."""
-    from kb_pipeline.definitions import defs
-    from kb_pipeline.defs.running import run_sync
+def sync_source(settings: Settings, source: str, options: SyncOptions) -> SyncReport:
+    """Run after run until the source has no backlog; what failed for a passing reason is left for later. Raises the
+    KbError that stopped a run, after the alert webhook was told."""
+    started = time.perf_counter()
+    found = intake.take_in(settings, source, keys=options.keys, full=options.full, rehash=options.rehash, now=True)
+    listed = found.reconciled.listed if found.reconciled else None
+    report = SyncReport(source, listed=listed, stages=no_stages(listed or 0))
+    try:
+        for one in _runs(settings, source, options, found.backlog):
+            report = added(report, one)
+        left = intake.backlog(settings, source) if report.runs else found.backlog
+    except KbError as stopped:
+        send(settings, Alert("failed", source, stopped.message, report.run_id, type(stopped).__name__))
+        raise
+    if left.brake and (found.backlog.brake or {}).get("since") != left.brake.get("since"):
+        error = deletes_unconfirmed(source, left.brake)
+        send(settings, Alert("braked", source, error.message, report.run_id, type(error).__name__, left.brake))
+    seconds = round(time.perf_counter() - started, 3)
+    return replace(report, seconds=seconds, waiting=left.waiting, brake=left.brake)
 
-    return [run_sync(defs, settings, name) for name in names]
+
+def _runs(settings: Settings, source: str, options: SyncOptions, backlog: Backlog) -> Iterator[SyncReport]:
+    """One run's report after the other while there is work, or deletes that are confirmed."""
+    total, idle = backlog.hints + backlog.documents, 0
+    observing = {"confirm_deletes": options.confirm_deletes, "hinted_only": options.keys is not None}
+    while backlog.work or (options.confirm_deletes and backlog.gone):
+        from kb_pipeline.defs.running import run_sync
+
+        log.info(
+            "%s: %d of %d to do",
+            source,
+            backlog.hints + backlog.documents,
+            total,
+            extra={"event": "backlog", "source": source, "documents": backlog.documents, "total": total},
+        )
+        yield run_sync(settings, source, listing=False, **observing)
+        before, backlog = backlog, intake.backlog(settings, source)
+        idle = 0 if _size(backlog) < _size(before) else idle + 1
+        if idle >= RUNS_WITHOUT_PROGRESS:
+            break
+
+
+def _size(backlog: Backlog) -> int:
+    return backlog.hints + backlog.documents + backlog.gone
 
 
 def has_objects(settings: Settings, name: str) -> bool:

@@ -8,12 +8,14 @@ from dagster import (
     AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
+    Config,
     DataVersion,
     Failure,
     MaterializeResult,
     MetadataValue,
     asset,
 )
+from pydantic import Field
 
 from kb_pipeline.contracts import StageName
 from kb_pipeline.defs import checks, metadata
@@ -21,6 +23,7 @@ from kb_pipeline.defs.partitions import source_systems
 from kb_pipeline.defs.resources import KnowledgeBaseResource, SGLangResource
 from kb_pipeline.errors import KbError
 from kb_pipeline.pipeline import SourceRun, run_one, source_run
+from kb_pipeline.settings import Settings
 from kb_pipeline.store import overview
 from kb_pipeline.store.overview import Passage
 
@@ -62,26 +65,44 @@ def _stage_asset(
     def body(
         context: AssetExecutionContext, knowledge_base: KnowledgeBaseResource, sglang: SGLangResource
     ) -> MaterializeResult:  # type: ignore[type-arg] # Dagster reads this annotation and knows no generic
-        stage, source = STAGE_OF_ASSET[name], context.partition_key
-        try:
-            settings = sglang.apply(knowledge_base.settings())
-            with source_run(settings, source, context.run.run_id, last=_is_last(context, name)) as run:
-                report = run_one(run, stage)
-                sample = run.sample(report) if stage in metadata.SAMPLED else []
-                report.add_costs(run.object_costs())
-                return MaterializeResult(
-                    metadata=metadata.describe(run, report, stage, sample),
-                    data_version=DataVersion(overview.data_version(run.connection, source, stage)),
-                    check_results=check(run, sample) if check else [],
-                )
-        except KbError as error:
-            raise Failure(
-                description=str(error),
-                metadata={"error": type(error).__name__, "remedy": MetadataValue.text(error.remedy)},
-                allow_retries=False,
-            ) from error
+        return _materialize(context, name, sglang.apply(knowledge_base.settings()), check)
 
     return body
+
+
+def _materialize(
+    context: AssetExecutionContext, name: str, settings: Settings, check: Check | None, **observing: bool
+) -> MaterializeResult:  # type: ignore[type-arg]
+    """Make the asset's stage complete for the partition, and say what was done."""
+    stage, source = STAGE_OF_ASSET[name], context.partition_key
+    try:
+        with source_run(settings, source, context.run.run_id, last=_is_last(context, name)) as run:
+            report = run_one(run, stage, **observing)
+            sample = run.sample(report) if stage in metadata.SAMPLED else []
+            report.add_costs(run.object_costs())
+            return MaterializeResult(
+                metadata=metadata.describe(run, report, stage, sample),
+                data_version=DataVersion(overview.data_version(run.connection, source, stage)),
+                check_results=check(run, sample) if check else [],
+            )
+    except KbError as error:
+        raise Failure(
+            description=str(error),
+            metadata={"error": type(error).__name__, "remedy": MetadataValue.text(error.remedy)},
+            allow_retries=False,
+        ) from error
+
+
+class RawDocumentsConfig(Config):
+    """How a run looks at its source."""
+
+    listing: bool = Field(
+        default=True, description="Compare the source's whole listing first; off: only what is known to be left to do."
+    )
+    confirm_deletes: bool = Field(
+        default=False, description="Delete what is gone from the source although it is a large share of it."
+    )
+    hinted_only: bool = Field(default=False, description="Take on hinted keys alone.")
 
 
 def _is_last(context: AssetExecutionContext, name: str) -> bool:
@@ -92,12 +113,33 @@ def _is_last(context: AssetExecutionContext, name: str) -> bool:
     return not any(later in selected for later in order[order.index(name) + 1 :])
 
 
-raw_documents = _stage_asset(
-    "raw_documents",
-    "What the source system holds now: its listing compared with the ledger as a set. Only objects whose ETag, size or "
-    "time changed are read, to hash them; documents that are gone are marked deleted.",
+@asset(
+    description="What the source system holds now: its listing compared with the ledger as a set. Only objects whose "
+    "ETag, size or time changed are read, to hash them; documents that are gone are deleted, unless they are a "
+    "suspiciously large share. A run takes on a bounded number of documents.",
+    group_name=GROUP,
     kinds={"s3", "python"},
+    owners=OWNERS,
+    partitions_def=source_systems,
 )
+def raw_documents(
+    context: AssetExecutionContext,
+    config: RawDocumentsConfig,
+    knowledge_base: KnowledgeBaseResource,
+    sglang: SGLangResource,
+) -> MaterializeResult:  # type: ignore[type-arg]
+    settings = sglang.apply(knowledge_base.settings())
+    return _materialize(
+        context,
+        "raw_documents",
+        settings,
+        None,
+        listing=config.listing,
+        confirm_deletes=config.confirm_deletes,
+        hinted_only=config.hinted_only,
+    )
+
+
 cleaned_elements = _stage_asset(
     "cleaned_elements",
     "Documents read into titles, paragraphs, lists and tables, each in a worker process of its own with a time and a "

@@ -3,6 +3,9 @@
 from dagster import AssetSelection, define_asset_job, in_process_executor
 
 SYNC = "sync"
+# Who started a run: the command line goes on with the backlog itself and tells the alert webhook itself.
+LAUNCHED_BY = "kb/launched_by"
+COMMAND_LINE = "cli"
 
 sync_job = define_asset_job(
     SYNC,

@@ -5,34 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from dagster import DagsterExecutionInterruptedError, DagsterInstance, Definitions, Failure
+from dagster import (
+    DagsterExecutionInterruptedError,
+    DagsterInstance,
+    Definitions,
+    Failure,
+    JobDefinition,
+    in_process_executor,
+)
 
-from kb_pipeline.defs.assets import STAGE_OF_ASSET
-from kb_pipeline.defs.jobs import SYNC
+from kb_pipeline.defs.assets import ALL_ASSETS, STAGE_OF_ASSET
+from kb_pipeline.defs.jobs import COMMAND_LINE, LAUNCHED_BY, SYNC, sync_job
 from kb_pipeline.defs.partitions import SOURCE_SYSTEMS
+from kb_pipeline.defs.resources import KnowledgeBaseResource, SGLangResource
 from kb_pipeline.errors import KbError
 from kb_pipeline.local.dagster_home import prepare_dagster_home
+from kb_pipeline.reports import TOTALS, SyncReport
 from kb_pipeline.settings import Settings
-
-TOTALS = ("object_reads", "object_writes", "model_calls", "model_texts")
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What one run over one source system did. `stages` maps a stage to its report, totals add up over the stages."""
-
-    source_system: str
-    run_id: str
-    seconds: float
-    stages: dict[str, dict[str, Any]] = field(default_factory=dict)
-    object_reads: int = 0
-    object_writes: int = 0
-    model_calls: int = 0
-    model_texts: int = 0
-    peak_worker_bytes: int = 0
 
 
 @contextmanager
@@ -59,20 +51,27 @@ def register_sources(settings: Settings, names: Sequence[str]) -> None:
         instance.add_dynamic_partitions(SOURCE_SYSTEMS, list(names))
 
 
-def run_sync(definitions: Definitions, settings: Settings, source_system: str) -> SyncReport:
-    """Run all six stages of one source system. Raises the KbError that stopped the run, if one did."""
+def run_sync(settings: Settings, source_system: str, **observing: bool) -> SyncReport:
+    """One run of all six stages over one source system; `observing` is the config of raw_documents. Raises the KbError
+    that stopped the run, if one did."""
     where = {"home": str(settings.home)}
     if settings.config_path:
         where["config_path"] = str(settings.config_path)
     run_config = {
         "resources": {"knowledge_base": {"config": where}},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+        "ops": {"raw_documents": {"config": observing}},
     }
-    job = definitions.resolve_job_def(SYNC)
+    job = _sync_job()
     with dagster_instance(settings) as instance:
         instance.add_dynamic_partitions(SOURCE_SYSTEMS, [source_system])
         try:
-            result = job.execute_in_process(run_config=run_config, instance=instance, partition_key=source_system)
+            result = job.execute_in_process(
+                run_config=run_config,
+                instance=instance,
+                partition_key=source_system,
+                tags={LAUNCHED_BY: COMMAND_LINE},
+            )
         except Failure as failure:
             raise _cause(failure) from None
         except DagsterExecutionInterruptedError:
@@ -88,10 +87,19 @@ def run_sync(definitions: Definitions, settings: Settings, source_system: str) -
     return _report(source_system, result.run_id, round(seconds, 3), stages)
 
 
+@cache
+def _sync_job() -> JobDefinition:
+    """The job of the UI, resolved once a process; schedules and sensors are not needed here."""
+    resources = {"knowledge_base": KnowledgeBaseResource(), "sglang": SGLangResource()}
+    only = Definitions(assets=ALL_ASSETS, jobs=[sync_job], resources=resources, executor=in_process_executor)
+    return only.resolve_job_def(SYNC)
+
+
 def _report(source: str, run_id: str, seconds: float, stages: dict[str, dict[str, Any]]) -> SyncReport:
     totals = {name: sum(s["costs"].get(name, 0) for s in stages.values()) for name in TOTALS}
     peak = max((s["costs"].get("peak_worker_bytes", 0) for s in stages.values()), default=0)
-    return SyncReport(source, run_id, seconds, stages, peak_worker_bytes=peak, **totals)
+    deleted = sum(s["deleted"] for s in stages.values())
+    return SyncReport(source, run_id, 1, seconds, None, stages, peak_worker_bytes=peak, deleted=deleted, **totals)
 
 
 def _cause(failure: BaseException) -> BaseException:

@@ -1,28 +1,22 @@
-"""What a source system holds now, compared with the ledger: reads only objects whose ETag, size or time changed."""
+"""Looking at hinted keys: their bytes are read and hashed; the ledger is told, and the hint goes, in one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from kb_pipeline.errors import DocumentTooLarge, KbError, PermanentError, ServiceUnavailable
+from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import hash_stream
 from kb_pipeline.media_type import HEAD_BYTES, detect
 from kb_pipeline.planning import Change, change_of
 from kb_pipeline.store.database import Connection
-from kb_pipeline.store.documents import (
-    Observation,
-    Unread,
-    Version,
-    load_listing,
-    mark_deleted,
-    record,
-    unread,
-)
+from kb_pipeline.store.documents import Observation, Recorded, Version, held_elsewhere, record, recorded
+from kb_pipeline.store.hints import Hint, due_hints, mark_gone, remove_hints
 from kb_pipeline.store.lease import Lease
-from kb_pipeline.store.objects import ObjectStore
+from kb_pipeline.store.objects import ObjectInfo, ObjectStore
 
 READERS = 8
 BATCH = 200
@@ -30,68 +24,119 @@ BATCH = 200
 
 @dataclass(slots=True)
 class Observed:
-    """Counts of one observation. `changes` counts what reading told, by planning.Change."""
+    """What looking at hinted keys told. `changes` counts documents by planning.Change, `documents` are the ids of those
+    that the stages have work with."""
 
-    listed: int = 0
-    deleted: int = 0
+    looked_at: int = 0
     quarantined: int = 0
     failed: int = 0
     changes: dict[Change, int] = field(default_factory=dict)
+    documents: list[str] = field(default_factory=list)
+
+    def count(self, observations: Sequence[Observation]) -> None:
+        """Add what became of these."""
+        for o in observations:
+            self.looked_at += 1
+            self.quarantined += o.status == "quarantined"
+            self.failed += o.status == "failed"
+            if o.change:
+                self.changes[o.change] = self.changes.get(o.change, 0) + 1
 
 
-def observe(
-    connection: Connection, store: ObjectStore, lease: Lease, run_id: str, prefix: str, max_bytes: int
-) -> Observed:
-    """Bring the ledger's documents in step with what lies below `prefix`.
+@dataclass(frozen=True, slots=True)
+class Looker:
+    """Looks at keys of one source. `max_bytes` is the largest document; `groups` says who may read a key."""
 
-    An object that cannot be read waits, and one over `max_bytes` is quarantined; neither stops the others. Raises
-    ServiceUnavailable when the store itself is down: nothing is then marked deleted.
-    """
-    counts = Observed(listed=load_listing(connection, lease.source_system, store.list(prefix)))
-    with ThreadPoolExecutor(READERS) as readers:
-        items = unread(connection)
-        while batch := list(islice(items, BATCH)):
-            observations = list(readers.map(lambda item: _look(store, prefix, item, max_bytes), batch))
-            record(connection, lease, run_id, observations)
-            for o in observations:
-                _count(counts, o)
-    counts.deleted = mark_deleted(connection, lease)
-    return counts
+    connection: Connection
+    store: ObjectStore
+    lease: Lease
+    run_id: str
+    prefix: str
+    max_bytes: int
+    groups: Callable[[str], Sequence[str]]
+
+    def look(self, limit: int) -> Observed:
+        """Look at up to `limit` keys that are due. One that cannot be read waits, and one over the size limit is
+        quarantined; neither stops the others. Raises ServiceUnavailable when the store itself is down."""
+        counts = Observed()
+        source = self.lease.source_system
+        with ThreadPoolExecutor(READERS) as readers:
+            while counts.looked_at < limit:
+                hints = due_hints(self.connection, source, min(BATCH, limit - counts.looked_at))
+                if not hints:
+                    break
+                observations = self._classified(self._observations(readers, hints, counts))
+                counts.documents += record(self.connection, self.lease, self.run_id, observations)
+                fault_point("raw.recorded")
+                counts.count(observations)
+        return counts
+
+    def _observations(self, readers: ThreadPoolExecutor, hints: Sequence[Hint], counts: Observed) -> list[Observation]:
+        """Read what the hints name. Keys that are not there, and forgotten documents, are settled on the way."""
+        source = self.lease.source_system
+        known = recorded(self.connection, source, [hint.key for hint in hints])
+        forgotten = [(h.key, h.received_at) for h in hints if h.key in known and known[h.key].forgotten]
+        if forgotten:
+            remove_hints(self.connection, source, forgotten)
+        asked = [h for h in hints if not (h.key in known and known[h.key].forgotten)]
+        found = list(readers.map(self._find, asked))
+        absent = [hint for hint, seen in zip(asked, found, strict=True) if seen is None]
+        if absent:
+            mark_gone(self.connection, source, absent)
+        counts.looked_at += len(forgotten) + len(absent)
+        present = [(hint, seen) for hint, seen in zip(asked, found, strict=True) if seen is not None]
+        return list(readers.map(lambda one: self._read(one[0], one[1], known.get(one[0].key)), present))
+
+    def _find(self, hint: Hint) -> ObjectInfo | None:
+        return hint.seen or self.store.head(self.prefix, hint.key)
+
+    def _read(self, hint: Hint, seen: ObjectInfo, known: Recorded | None) -> Observation:
+        observation = Observation(
+            seen, hint.received_at, known, None, attempts=hint.attempts, groups=self.groups(hint.key)
+        )
+        try:
+            if seen.size > self.max_bytes:
+                raise DocumentTooLarge(
+                    f"{seen.size / 1e6:.0f} MB; the limit is {self.max_bytes / 1e6:.0f} MB.",
+                    "Raise limits.document_mb in kb.yaml and retry.",
+                )
+            return replace(observation, version=self._version(seen))
+        except ServiceUnavailable:
+            raise
+        except KbError as error:
+            status = "quarantined" if isinstance(error, PermanentError) else "failed"
+            return replace(observation, status=status, error_class=type(error).__name__, error_message=str(error))
+
+    def _version(self, seen: ObjectInfo) -> Version:
+        head = bytearray()
+
+        def pieces() -> Iterator[bytes]:
+            for piece in self.store.stream(f"{self.prefix}/{seen.key}"):
+                if len(head) < HEAD_BYTES:
+                    head.extend(piece[: HEAD_BYTES - len(head)])
+                yield piece
+
+        content_hash, size = hash_stream(pieces())
+        return Version(content_hash, detect(bytes(head), seen.key), size)
+
+    def _classified(self, observations: Sequence[Observation]) -> list[Observation]:
+        """Say of each version what it means, now that its bytes are known."""
+        hashes = [o.version.content_hash for o in observations if o.version]
+        held = held_elsewhere(self.connection, self.lease.source_system, hashes)
+        first: dict[str, str] = {}  # equal bytes that came together: all but the first are copies
+        return [
+            replace(o, change=_change(o, held.get(o.version.content_hash, {}), first)) if o.version else o
+            for o in observations
+        ]
 
 
-def _look(store: ObjectStore, prefix: str, item: Unread, max_bytes: int) -> Observation:
-    try:
-        if item.size > max_bytes:
-            raise DocumentTooLarge(
-                f"{item.size / 1e6:.0f} MB; the limit is {max_bytes / 1e6:.0f} MB.",
-                "Raise limits.document_mb in kb.yaml and retry.",
-            )
-        return Observation(item, _read(store, prefix, item))
-    except ServiceUnavailable:
-        raise
-    except KbError as error:
-        status = "quarantined" if isinstance(error, PermanentError) else "failed"
-        return Observation(item, None, status, type(error).__name__, str(error))
-
-
-def _read(store: ObjectStore, prefix: str, item: Unread) -> Version:
-    head = bytearray()
-
-    def pieces() -> Iterator[bytes]:
-        for piece in store.stream(f"{prefix}/{item.key}"):
-            if len(head) < HEAD_BYTES:
-                head.extend(piece[: HEAD_BYTES - len(head)])
-            yield piece
-
-    content_hash, size = hash_stream(pieces())
-    return Version(content_hash, detect(bytes(head), item.key), size)
-
-
-def _count(counts: Observed, o: Observation) -> None:
-    if o.version:
-        change = change_of(o.item.known_hash, o.item.deleted, o.version.content_hash)
-        counts.changes[change] = counts.changes.get(change, 0) + 1
-    elif o.status == "quarantined":
-        counts.quarantined += 1
-    else:
-        counts.failed += 1
+def _change(o: Observation, held: dict[str, bool], first: dict[str, str]) -> Change:
+    """`held` are the other keys with these bytes and whether they are gone."""
+    assert o.version
+    others = [gone for key, gone in held.items() if key != o.seen.key]
+    earlier = first.setdefault(o.version.content_hash, o.seen.key) != o.seen.key
+    elsewhere: Literal["", "live", "gone"] = (
+        "gone" if any(others) and not earlier else "live" if others or earlier else ""
+    )
+    known_hash = o.known.content_hash if o.known else None
+    return change_of(known_hash, bool(o.known and o.known.deleted), o.version.content_hash, elsewhere)

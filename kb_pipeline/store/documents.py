@@ -1,13 +1,17 @@
-"""The ledger of documents: a listing compared with it as a set, versions recorded, deletes marked."""
+"""The ledger of documents: what was observed of each, its versions, its masked name, who may read it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from kb_pipeline.identity import document_id
+from kb_pipeline.planning import Change, pause_seconds
 from kb_pipeline.store.database import Connection
+from kb_pipeline.store.hints import postpone, remove_hints
 from kb_pipeline.store.lease import Lease
 from kb_pipeline.store.objects import ObjectInfo
 
@@ -15,20 +19,12 @@ PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
-    """An object whose ETag, size or time is not the ledger's: its bytes must be hashed to know its version.
+class Recorded:
+    """What the ledger has of a document. `content_hash` is None before its bytes were read once."""
 
-    `known_hash` is the content hash the ledger has, None for a new document; `deleted` if the ledger says so.
-    """
-
-    document_id: str
-    key: str
-    size: int
-    etag: str | None
-    version_id: str | None
-    modified_at: datetime
-    known_hash: str | None
+    content_hash: str | None
     deleted: bool
+    forgotten: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,67 +36,63 @@ class Version:
     size: int
 
 
-def load_listing(connection: Connection, source_system: str, listing: Iterable[ObjectInfo]) -> int:
-    """Stream a listing into a session table and return the number of objects; nothing else is changed."""
-    connection.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS observed (document_id text PRIMARY KEY, key text NOT NULL, size bigint,"
-        " etag text, version_id text, modified_at timestamptz)"
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """An object that was looked at, with what became of reading it: a version, or why there is none.
+
+    `received_at` is the hint's; `attempts` counts earlier failures; `groups` may read the document.
+    """
+
+    seen: ObjectInfo
+    received_at: datetime
+    known: Recorded | None
+    version: Version | None
+    status: str = "ok"
+    error_class: str | None = None
+    error_message: str | None = None
+    attempts: int = 0
+    change: Change | None = None
+    groups: Sequence[str] = field(default_factory=tuple)
+
+
+def recorded(connection: Connection, source_system: str, keys: Sequence[str]) -> dict[str, Recorded]:
+    """What the ledger has of these keys; new ones are left out. A forgotten document is found by its id alone."""
+    ids = {document_id(source_system, key): key for key in keys}
+    rows = connection.execute(
+        "SELECT document_id, content_hash, deleted_at IS NOT NULL, forgotten_at IS NOT NULL FROM kb.document"
+        " WHERE document_id = ANY(%s)",
+        (list(ids),),
     )
-    count = 0
-    with connection.transaction():
-        connection.execute("TRUNCATE observed")
-        with (
-            connection.cursor() as cursor,
-            cursor.copy("COPY observed (document_id, key, size, etag, version_id, modified_at) FROM STDIN") as copy,
-        ):
-            for item in listing:
-                copy.write_row(
-                    (
-                        document_id(source_system, item.key),
-                        item.key,
-                        item.size,
-                        item.etag,
-                        item.version_id,
-                        item.modified_at,
-                    )
-                )
-                count += 1
-        connection.execute("ANALYZE observed")
-    return count
+    return {ids[of]: Recorded(content_hash, deleted, forgotten) for of, content_hash, deleted, forgotten in rows}
 
 
-_UNREAD = """
-SELECT o.document_id, o.key, o.size, o.etag, o.version_id, o.modified_at, d.content_hash, d.deleted_at IS NOT NULL
-FROM observed o LEFT JOIN kb.document d USING (document_id)
-LEFT JOIN kb.stage_state r ON r.document_id = o.document_id AND r.stage = 'raw' AND r.variant = ''
-WHERE o.document_id > %(after)s AND d.forgotten_at IS NULL
-  AND (d.document_id IS NULL OR d.deleted_at IS NOT NULL OR r.document_id IS NULL OR r.status IN ('failed', 'retry')
-       OR (d.etag, d.size, d.version_id, d.modified_at)
-          IS DISTINCT FROM (o.etag, o.size, o.version_id, o.modified_at))
-ORDER BY o.document_id LIMIT %(page)s
-"""
+def held_elsewhere(connection: Connection, source_system: str, hashes: Sequence[str]) -> dict[str, dict[str, bool]]:
+    """content hash -> {key: whether it is gone} of the live documents of the source that hold these bytes."""
+    rows = connection.execute(
+        "SELECT d.content_hash, d.key, coalesce(h.gone, false) FROM kb.document d LEFT JOIN kb.hint h"
+        " ON h.source_system = d.source_system AND h.key = d.key"
+        " WHERE d.source_system = %s AND d.deleted_at IS NULL AND d.content_hash = ANY(%s)",
+        (source_system, list(hashes)),
+    )
+    found: dict[str, dict[str, bool]] = {}
+    for content_hash, key, gone in rows:
+        found.setdefault(content_hash, {})[key] = gone
+    return found
 
 
-def unread(connection: Connection) -> Iterator[Unread]:
-    """Objects of the loaded listing whose bytes must be read, a page at a time."""
-    after = ""
-    while True:
-        rows = connection.execute(_UNREAD, {"after": after, "page": PAGE}).fetchall()
-        yield from (Unread(*row) for row in rows)
-        if len(rows) < PAGE:
-            return
-        after = rows[-1][0]
-
-
+# New bytes, or a document that came back, are work for the stages: settled_key goes.
 _UPSERT = """
-INSERT INTO kb.document AS d
-    (document_id, source_system, key, etag, version_id, size, modified_at, media_type, content_hash)
+INSERT INTO kb.document AS d (document_id, source_system, key, etag, version_id, size, modified_at, media_type,
+                              content_hash, access_groups)
 VALUES (%(document_id)s, %(source)s, %(key)s, %(etag)s, %(version_id)s, %(size)s, %(modified_at)s,
-        %(media_type)s, %(content_hash)s)
+        %(media_type)s, %(content_hash)s, %(groups)s)
 ON CONFLICT (document_id) DO UPDATE SET
     etag = EXCLUDED.etag, version_id = EXCLUDED.version_id, size = EXCLUDED.size, modified_at = EXCLUDED.modified_at,
-    media_type = coalesce(EXCLUDED.media_type, d.media_type),
-    content_hash = coalesce(EXCLUDED.content_hash, d.content_hash), deleted_at = NULL
+    media_type = coalesce(EXCLUDED.media_type, d.media_type), access_groups = EXCLUDED.access_groups,
+    content_hash = coalesce(EXCLUDED.content_hash, d.content_hash), deleted_at = NULL,
+    settled_key = CASE WHEN %(work)s THEN NULL ELSE d.settled_key END,
+    attempts = CASE WHEN %(work)s THEN 0 ELSE d.attempts END,
+    retry_at = CASE WHEN %(work)s THEN NULL ELSE d.retry_at END
 """
 _STATE = """
 INSERT INTO kb.stage_state (document_id, stage, stage_key, output_hash, rows, status, attempts, error_class,
@@ -113,41 +105,24 @@ ON CONFLICT (document_id, stage, variant) DO UPDATE SET
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """An unread object with what became of reading it: a version, or why there is none."""
+def record(connection: Connection, lease: Lease, run_id: str, observations: Sequence[Observation]) -> list[str]:
+    """Write what was observed and take the hints away, in one transaction. Returns the ids of documents with new work.
 
-    item: Unread
-    version: Version | None
-    status: str = "ok"
-    error_class: str | None = None
-    error_message: str | None = None
-
-
-def record(connection: Connection, lease: Lease, run_id: str, observations: Sequence[Observation]) -> None:
-    """Write what was observed, in one transaction."""
-    rows = [
-        {
-            "document_id": o.item.document_id,
-            "source": lease.source_system,
-            "key": o.item.key,
-            "etag": o.item.etag,
-            "version_id": o.item.version_id,
-            "size": o.item.size,
-            "modified_at": o.item.modified_at,
-            "media_type": o.version.media_type if o.version else None,
-            "content_hash": o.version.content_hash if o.version else None,
-            "status": o.status,
-            "error_class": o.error_class,
-            "error_message": o.error_message,
-            "run_id": run_id,
-        }
+    What could not be read keeps its hint, to be asked for again later; its ETag is not written down, so that no listing
+    takes it for read.
+    """
+    source = lease.source_system
+    rows = [_row(source, run_id, o) for o in observations]
+    versions = [
+        (document_id(source, o.seen.key), o.version.content_hash)
         for o in observations
+        if o.version and (o.known is None or o.known.content_hash != o.version.content_hash)
     ]
-    changed = [
-        (o.item.document_id, o.version.content_hash)
+    answered = [(o.seen.key, o.received_at) for o in observations if o.status != "failed"]
+    waits = [
+        (o.seen.key, pause_seconds(o.attempts + 1, random.random()))  # noqa: S311 - spreads load, hides nothing
         for o in observations
-        if o.version and o.version.content_hash != o.item.known_hash
+        if o.status == "failed"
     ]
     with connection.transaction(), connection.cursor() as cursor:
         lease.check(connection)
@@ -155,32 +130,51 @@ def record(connection: Connection, lease: Lease, run_id: str, observations: Sequ
         cursor.executemany(_STATE, rows)
         cursor.executemany(
             "INSERT INTO kb.document_version (document_id, content_hash) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-            changed,
+            versions,
         )
+        remove_hints(connection, source, answered)
+        if waits:
+            postpone(connection, source, waits)
+    return [row["document_id"] for row in rows if row["work"]]
 
 
-def mark_deleted(connection: Connection, lease: Lease) -> int:
-    """Mark documents that the loaded listing lacks; their rows go when the source is published. Returns how many."""
-    with connection.transaction():
-        lease.check(connection)
-        return connection.execute(
-            "UPDATE kb.document d SET deleted_at = now() WHERE source_system = %s AND deleted_at IS NULL"
-            " AND NOT EXISTS (SELECT FROM observed o WHERE o.document_id = d.document_id)",
-            (lease.source_system,),
-        ).rowcount
+def _row(source: str, run_id: str, o: Observation) -> dict[str, Any]:
+    known_hash = o.known.content_hash if o.known else None
+    read = o.status != "failed"
+    return {
+        "document_id": document_id(source, o.seen.key),
+        "source": source,
+        "key": o.seen.key,
+        "etag": o.seen.etag if read else None,
+        "version_id": o.seen.version_id if read else None,
+        "size": o.seen.size if read else None,
+        "modified_at": o.seen.modified_at if read else None,
+        "media_type": o.version.media_type if o.version else None,
+        "content_hash": o.version.content_hash if o.version else None,
+        "groups": list(o.groups),
+        "work": o.version is not None
+        and (known_hash != o.version.content_hash or (o.known is not None and o.known.deleted)),
+        "status": o.status,
+        "error_class": o.error_class,
+        "error_message": o.error_message,
+        "run_id": run_id,
+    }
 
 
-def name_documents(connection: Connection, lease: Lease, policy: str, mask: Callable[[str], str]) -> int:
-    """Give every document its masked display name under `policy` (a hash of the masking settings). Returns how many."""
+def name_documents(
+    connection: Connection, lease: Lease, documents: Sequence[str], policy: str, mask: Callable[[str], str]
+) -> int:
+    """Give these documents their masked display name under `policy` (a hash of the masking settings), those that have
+    it stay. Returns how many were named."""
     count = 0
-    while True:
+    for at in range(0, len(documents), PAGE):
         rows = connection.execute(
-            "SELECT document_id, key FROM kb.document WHERE source_system = %s AND deleted_at IS NULL"
-            " AND display_policy IS DISTINCT FROM %s LIMIT %s",
-            (lease.source_system, policy, PAGE),
+            "SELECT document_id, key FROM kb.document WHERE document_id = ANY(%s)"
+            " AND display_policy IS DISTINCT FROM %s",
+            (list(documents[at : at + PAGE]), policy),
         ).fetchall()
         if not rows:
-            return count
+            continue
         with connection.transaction(), connection.cursor() as cursor:
             lease.check(connection)
             cursor.executemany(
@@ -188,6 +182,31 @@ def name_documents(connection: Connection, lease: Lease, policy: str, mask: Call
                 [(mask(key), policy, of) for of, key in rows],
             )
         count += len(rows)
+    return count
+
+
+def regroup(connection: Connection, lease: Lease, access_key: str, groups: Callable[[str], list[str]]) -> int:
+    """Apply changed access rules to every live document: their rows in kb.document, and nothing else. Returns how many
+    documents have other groups now."""
+    count, after = 0, ""
+    while True:
+        rows = connection.execute(
+            "SELECT document_id, key, access_groups FROM kb.document WHERE source_system = %s AND deleted_at IS NULL"
+            " AND forgotten_at IS NULL AND document_id > %s ORDER BY document_id LIMIT %s",
+            (lease.source_system, after, PAGE),
+        ).fetchall()
+        changed = [(new, of) for of, key, old in rows if (new := groups(key)) != old]
+        with connection.transaction(), connection.cursor() as cursor:
+            lease.check(connection)
+            cursor.executemany("UPDATE kb.document SET access_groups = %s WHERE document_id = %s", changed)
+            if len(rows) < PAGE:
+                connection.execute(
+                    "UPDATE kb.source SET access_key = %s WHERE source_system = %s", (access_key, lease.source_system)
+                )
+        count += len(changed)
+        if len(rows) < PAGE:
+            return count
+        after = rows[-1][0]
 
 
 def known_versions(connection: Connection, source_system: str) -> dict[str, tuple[str | None, str | None]]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from kb_pipeline.contracts import ArtifactRef, Outcome, Stage, Task
 from kb_pipeline.errors import ArtifactDamaged
@@ -22,6 +21,7 @@ from kb_pipeline.store.artifacts import read_table, table_to_vectors
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.lease import Lease
 from kb_pipeline.store.objects import ObjectStore
+from kb_pipeline.store.outcomes import forget_damaged, write_artifacts, write_states
 
 PAGE = 256
 HOLDERS = 8  # artifacts considered for a text's vector: a heading that every document has lies in all of theirs
@@ -74,6 +74,10 @@ _WHERE = sql.SQL("WHERE i.source_system = %(source)s AND i.deleted_at IS NULL")
 _CURRENT = sql.SQL("(s.input_hash IS NOT DISTINCT FROM i.input_hash AND s.stage_key = %(key)s)")
 
 
+_AFTER = sql.SQL("i.document_id > %(after)s")
+_IN_SCOPE = sql.SQL("i.document_id = ANY(%(scope)s)")
+
+
 def _from(stage: Stage) -> sql.Composed:
     if stage.name == "publish":
         return _FROM.format(input=_PUBLISH_INPUT)
@@ -81,42 +85,79 @@ def _from(stage: Stage) -> sql.Composed:
 
 
 class Ledger:
-    """Stage rows of one source system, under one lease. `model_key` says whose vectors publish takes."""
+    """Stage rows of one source system, under one lease. `model_key` says whose vectors publish takes; `scope` holds the
+    ids of the documents a run takes on, None means all of the source."""
 
-    def __init__(self, connection: Connection, lease: Lease, run_id: str, model_key: str = "") -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        lease: Lease,
+        run_id: str,
+        model_key: str = "",
+        scope: Sequence[str] | None = None,
+    ) -> None:
         self.connection = connection
         self.lease = lease
         self.run_id = run_id
         self.model_key = model_key
+        self.scope = None if scope is None else sorted(scope)
 
     def pending(self, stage: Stage) -> Iterator[list[Task]]:
         """Pages of tasks in order of document id; each document comes at most once a call."""
-        query = sql.SQL(
-            "SELECT i.document_id, i.key, coalesce(i.display_name, ''), i.media_type, i.content_hash,"
-            " coalesce(i.size, 0),"
-            " i.input_hash, a.uri, a.size, a.sha256, v.uri, v.size, v.sha256 {origin}"
-            " LEFT JOIN kb.artifact a ON a.fingerprint = i.input_fingerprint"
-            " LEFT JOIN kb.artifact v ON v.fingerprint = i.vectors_fingerprint {where} AND i.document_id > %(after)s"
-            " AND (s.document_id IS NULL OR NOT {current} OR s.status IN ('failed', 'retry'))"
-            " ORDER BY i.document_id LIMIT %(page)s"
-        ).format(origin=_from(stage), where=_WHERE, current=_CURRENT)
-        values = {**self._values(stage), "after": "", "page": PAGE}
-        while True:
-            rows = self.connection.execute(query, values).fetchall()
+        columns = sql.SQL(
+            "i.document_id, i.key, coalesce(i.display_name, ''), i.media_type, i.content_hash, coalesce(i.size, 0),"
+            " i.input_hash, a.uri, a.size, a.sha256, v.uri, v.size, v.sha256"
+        )
+        for rows in self._pages(stage, columns):
             if rows:
                 yield [self._task(stage, row) for row in rows]
+
+    def pending_ids(self, stage: Stage) -> Iterator[str]:
+        """Ids of the documents that this stage has yet to do."""
+        for rows in self._pages(stage, sql.SQL("i.document_id")):
+            yield from (row[0] for row in rows)
+
+    def _pages(self, stage: Stage, columns: sql.SQL) -> Iterator[list[tuple[Any, ...]]]:
+        """Pages of what is pending: slices of the scope, or of the whole source after the last id seen."""
+        query = sql.SQL(
+            "SELECT {columns} {origin}"
+            " LEFT JOIN kb.artifact a ON a.fingerprint = i.input_fingerprint"
+            " LEFT JOIN kb.artifact v ON v.fingerprint = i.vectors_fingerprint {where} AND {selected}"
+            " AND (s.document_id IS NULL OR NOT {current} OR s.status IN ('failed', 'retry'))"
+            " ORDER BY i.document_id LIMIT %(page)s"
+        ).format(
+            columns=columns,
+            origin=_from(stage),
+            where=_WHERE,
+            current=_CURRENT,
+            selected=_AFTER if self.scope is None else _IN_SCOPE,
+        )
+        values = {**self._values(stage), "after": "", "page": PAGE}
+        if self.scope is not None:
+            for at in range(0, len(self.scope), PAGE):
+                values["scope"] = self.scope[at : at + PAGE]
+                yield self.connection.execute(query, values).fetchall()
+            return
+        while True:
+            rows = self.connection.execute(query, values).fetchall()
+            yield rows
             if len(rows) < PAGE:
                 return
             values["after"] = rows[-1][0]
 
     def counts(self, stage: Stage) -> StageCounts:
-        """How the source stands at this stage, in one aggregate query."""
+        """How the scope stands at this stage, in one aggregate query."""
         query = sql.SQL(
             "SELECT count(*), count(*) FILTER (WHERE {current} AND s.status = 'ok'),"
             " count(*) FILTER (WHERE {current} AND s.status = 'quarantined'),"
-            " count(*) FILTER (WHERE s.status = 'failed') {origin} {where}"
-        ).format(current=_CURRENT, origin=_from(stage), where=_WHERE)
-        row = self.connection.execute(query, self._values(stage)).fetchone()
+            " count(*) FILTER (WHERE s.status = 'failed') {origin} {where} AND {selected}"
+        ).format(
+            current=_CURRENT,
+            origin=_from(stage),
+            where=_WHERE,
+            selected=sql.SQL("true") if self.scope is None else _IN_SCOPE,
+        )
+        row = self.connection.execute(query, {**self._values(stage), "scope": self.scope}).fetchone()
         return StageCounts(*(row or (0, 0, 0, 0)))
 
     def artifacts(self, fingerprints: Sequence[str]) -> dict[str, KnownArtifact]:
@@ -205,91 +246,3 @@ def _read_vectors(store: ObjectStore, holders: Mapping[str, Sequence[ArtifactRef
 
 def _ref(columns: tuple[Any, ...]) -> ArtifactRef | None:
     return ArtifactRef(*columns) if columns[0] else None
-
-
-_ARTIFACT = """
-INSERT INTO kb.artifact (fingerprint, stage, input_hash, uri, size, sha256, output_hash, rows, stats)
-SELECT %(fingerprint)s, %(stage)s, %(input_hash)s, %(uri)s, %(size)s, %(sha256)s, %(output_hash)s, %(rows)s, %(stats)s
-WHERE NOT EXISTS (SELECT FROM kb.artifact WHERE fingerprint = %(fingerprint)s AND uri = %(uri)s)
-ON CONFLICT (fingerprint) DO UPDATE SET
-    input_hash = EXCLUDED.input_hash, uri = EXCLUDED.uri, size = EXCLUDED.size, sha256 = EXCLUDED.sha256,
-    output_hash = EXCLUDED.output_hash, rows = EXCLUDED.rows, stats = EXCLUDED.stats
-"""
-
-
-def write_artifacts(connection: Connection, stage: Stage, outcomes: Sequence[Outcome]) -> None:
-    """Record new artifacts. One that is reused is not written: two runs that share it would wait for each other."""
-    rows = [
-        {
-            "fingerprint": o.task.fingerprint,
-            "stage": stage.name,
-            "input_hash": o.task.input_hash,
-            "uri": a.uri,
-            "size": a.size,
-            "sha256": a.sha256,
-            "output_hash": o.output_hash,
-            "rows": o.rows,
-            "stats": Jsonb(dict(o.stats)),
-        }
-        for o in outcomes
-        if o.status == "ok" and (a := o.artifact)
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(_ARTIFACT, rows)
-
-
-_STATE = """
-INSERT INTO kb.stage_state AS s (document_id, stage, variant, stage_key, input_hash, fingerprint, output_hash, rows,
-    status, attempts, error_class, error_message, duration_ms, run_id)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 1, %s, %s, %s, %s)
-ON CONFLICT (document_id, stage, variant) DO UPDATE SET
-    stage_key = EXCLUDED.stage_key, input_hash = EXCLUDED.input_hash, fingerprint = EXCLUDED.fingerprint,
-    output_hash = EXCLUDED.output_hash, rows = EXCLUDED.rows, status = EXCLUDED.status,
-    attempts = CASE WHEN s.fingerprint = EXCLUDED.fingerprint THEN s.attempts + 1 ELSE 1 END,
-    error_class = EXCLUDED.error_class, error_message = EXCLUDED.error_message, duration_ms = EXCLUDED.duration_ms,
-    run_id = EXCLUDED.run_id, updated_at = now()
-"""
-
-
-def write_states(connection: Connection, stage: Stage, outcomes: Sequence[Outcome], run_id: str) -> None:
-    """Record what became of each document at this stage."""
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            _STATE,
-            [
-                (
-                    o.task.document_id,
-                    stage.name,
-                    stage.variant,
-                    stage.key,
-                    o.task.input_hash,
-                    o.task.fingerprint,
-                    o.output_hash,
-                    o.rows,
-                    o.status,
-                    o.error_class,
-                    o.error_message,
-                    o.duration_ms,
-                    run_id,
-                )
-                for o in outcomes
-            ],
-        )
-
-
-def forget_damaged(connection: Connection, outcomes: Sequence[Outcome]) -> None:
-    """Forget artifacts that were found damaged or gone, so that the stages before make them again."""
-    damaged = [
-        ref.uri
-        for o in outcomes
-        if o.error_class == ArtifactDamaged.__name__
-        for ref in (o.task.input, o.task.vectors)
-        if ref
-    ]
-    if damaged:
-        connection.execute(
-            "UPDATE kb.stage_state SET status = 'retry' WHERE fingerprint IN"
-            " (SELECT fingerprint FROM kb.artifact WHERE uri = ANY(%s))",
-            (damaged,),
-        )
-        connection.execute("DELETE FROM kb.artifact WHERE uri = ANY(%s)", (damaged,))

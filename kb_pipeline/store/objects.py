@@ -66,6 +66,28 @@ class ObjectStore:
                         meta["path"][start:], meta["size"], meta["e_tag"], meta["last_modified"], meta["version"]
                     )
 
+    def folders(self, prefix: str) -> list[str]:
+        """Names of the folders right below `prefix`, without what is in them."""
+        import obstore
+
+        start = len(prefix.rstrip("/")) + 1
+        with self._errors("list"):
+            found = obstore.list_with_delimiter(self._open(), prefix=prefix)
+        return [path.rstrip("/")[start:] for path in found["common_prefixes"]]
+
+    def head(self, prefix: str, key: str) -> ObjectInfo | None:
+        """One object by name, without its body; None when there is none."""
+        import obstore
+
+        with self._errors("look up"):
+            try:
+                meta = obstore.head(self._open(), f"{prefix}/{key}")
+            except FileNotFoundError as error:
+                if "NoSuchBucket" in str(error):
+                    raise
+                return None
+        return ObjectInfo(key, meta["size"], meta["e_tag"], meta["last_modified"], meta["version"])
+
     def get(self, path: str) -> bytes:
         """The whole body. For objects whose size the caller has bounded."""
         import obstore

@@ -20,15 +20,25 @@ from psycopg import sql
 from kb_pipeline.contracts import MaskedChunk, Outcome, Stage, Task
 from kb_pipeline.embedding.vectors import truncate_and_renormalise
 from kb_pipeline.errors import ArtifactDamaged, ServiceUnavailable, TransientError
+from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import chunk_id
 from kb_pipeline.store.artifacts import read_table, table_to_records, table_to_vectors
 from kb_pipeline.store.database import Connection, identifier
+from kb_pipeline.store.deletes import withdraw
 from kb_pipeline.store.lease import Lease
-from kb_pipeline.store.ledger import forget_damaged, write_states
 from kb_pipeline.store.objects import ObjectStore
+from kb_pipeline.store.outcomes import forget_damaged, write_states
 from kb_pipeline.store.spaces import Space
 from kb_pipeline.store.words import words
 
+_UNMASKED = (
+    "SELECT d.document_id FROM kb.document d JOIN kb.stage_state s USING (document_id)"
+    " WHERE d.source_system = %(source)s AND s.stage = 'publish' AND s.variant = %(variant)s"
+    " AND s.stage_key <> %(key)s AND s.rows > 0"
+    " AND EXISTS (SELECT FROM kb.stage_state q WHERE q.document_id = d.document_id AND q.status = 'quarantined')"
+    " AND NOT EXISTS (SELECT FROM kb.stage_state m WHERE m.document_id = d.document_id"
+    "   AND m.stage = 'mask' AND m.status = 'ok' AND m.stage_key = %(mask_key)s)"
+)
 _FIELDS = ("ordinal", "content", "page_start", "page_end", "boxes", "section_path", "language", "text_hash")
 
 
@@ -120,47 +130,28 @@ class Publisher:
             forget_damaged(self.connection, outcomes)
             self._mark_published(list(ready))
 
-    def withdraw_deleted(self) -> int:
-        """Remove the rows of documents that the source no longer has. Returns how many documents."""
-        return self._withdraw(
-            "SELECT d.document_id FROM kb.document d JOIN kb.stage_state s USING (document_id)"
-            " WHERE d.source_system = %(source)s AND d.deleted_at IS NOT NULL AND s.stage = 'publish' LIMIT 500",
-            {},
-        )
-
-    def withdraw_unmasked(self, stage: Stage) -> int:
-        """Remove rows masked under a policy that no longer holds, of documents that the new one could not be applied
-        to because a stage is in quarantine. Returns how many documents."""
-        return self._withdraw(
-            "SELECT d.document_id FROM kb.document d JOIN kb.stage_state s USING (document_id)"
-            " WHERE d.source_system = %(source)s AND s.stage = 'publish' AND s.variant = %(variant)s"
-            " AND s.stage_key <> %(key)s AND s.rows > 0"
-            " AND EXISTS (SELECT FROM kb.stage_state q"
-            "   WHERE q.document_id = d.document_id AND q.status = 'quarantined')"
-            " AND NOT EXISTS (SELECT FROM kb.stage_state m WHERE m.document_id = d.document_id"
-            "   AND m.stage = 'mask' AND m.status = 'ok' AND m.stage_key = %(mask_key)s) LIMIT 500",
-            {"variant": stage.variant, "key": stage.key, "mask_key": stage.input_key},
-        )
-
-    def _withdraw(self, query: str, values: Mapping[str, Any]) -> int:
+    def withdraw_unmasked(self, stage: Stage, scope: Sequence[str] | None) -> int:
+        """Remove rows masked under a policy that no longer holds, of documents (of `scope`, None: of the source) that
+        the new one could not be applied to because a stage is in quarantine. Returns how many documents."""
         count = 0
         while True:
             with self.connection.transaction():
                 self.lease.check(self.connection)
-                found = self.connection.execute(query, {**values, "source": self.lease.source_system}).fetchall()
-                documents = [row[0] for row in found]
-                if not documents:
+                found = self.connection.execute(
+                    _UNMASKED + ("" if scope is None else " AND d.document_id = ANY(%(scope)s)") + " LIMIT 500",
+                    {
+                        "source": self.lease.source_system,
+                        "variant": stage.variant,
+                        "key": stage.key,
+                        "mask_key": stage.input_key,
+                        "scope": None if scope is None else list(scope),
+                    },
+                ).fetchall()
+                if not found:
                     return count
-                self.connection.execute("DELETE FROM kb.chunk WHERE document_id = ANY(%s)", (documents,))
-                self.connection.execute(
-                    "DELETE FROM kb.stage_state WHERE document_id = ANY(%s) AND stage = 'publish'", (documents,)
-                )
-                self.connection.execute(
-                    "UPDATE kb.document_version SET withdrawn_at = now()"
-                    " WHERE document_id = ANY(%s) AND published_at IS NOT NULL AND withdrawn_at IS NULL",
-                    (documents,),
-                )
-            count += len(documents)
+                withdraw(self.connection, [row[0] for row in found])
+            count += len(found)
+            fault_point("publish.withdrawn")
 
     def _prepare(self, task: Task) -> Rows:
         if task.input is None or task.vectors is None:

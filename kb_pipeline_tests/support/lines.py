@@ -19,10 +19,13 @@ from kb_pipeline.errors import KbError, MaskingIncomplete
 from kb_pipeline.execution.model import ModelBatches, ModelPorts
 from kb_pipeline.runner import StageReport, run_stage
 from kb_pipeline.settings import DefaultSettings, EmbeddingSettings, Settings
-from kb_pipeline.sources.observing import Observed, observe
-from kb_pipeline.stages import catalogue, failure, load, raw_prefix
+from kb_pipeline.sources.observing import Looker, Observed
+from kb_pipeline.sources.reconciling import reconcile
+from kb_pipeline.stages import catalogue, chain_key, failure, load, raw_prefix
 from kb_pipeline.store.artifacts import records_to_table, vectors_to_table, write_table
+from kb_pipeline.store.backlog import choose_scope, settle
 from kb_pipeline.store.database import Connection
+from kb_pipeline.store.deletes import delete_gone
 from kb_pipeline.store.lease import Lease
 from kb_pipeline.store.ledger import Ledger
 from kb_pipeline.store.objects import ObjectStore
@@ -60,6 +63,7 @@ class LineSource:
     settings: Settings = KEEPING
     sent: list[str] = field(default_factory=list)
     worked: list[tuple[StageName, str]] = field(default_factory=list)
+    scope: list[str] | None = None
 
     def write(self, **files: str | None) -> None:
         """Put a document's text under its name, or delete it (None)."""
@@ -71,8 +75,16 @@ class LineSource:
                 self.store.put(path, text.encode())
 
     def observe(self) -> Observed:
-        prefix = raw_prefix(self.lease.source_system)
-        return observe(self.connection, self.store, self.lease, self.lease.holder, prefix, 10**6)
+        """List, look at what differs, delete what is gone; the run takes on everything that is not settled."""
+        source = self.lease.source_system
+        prefix = raw_prefix(source)
+        reconcile(self.connection, self.store, source, prefix)
+        seen = Looker(self.connection, self.store, self.lease, self.lease.holder, prefix, 10**6, lambda key: []).look(
+            10**6
+        )
+        delete_gone(self.connection, self.lease, moved=False)
+        self.scope = choose_scope(self.connection, source, chain_key(self.settings, source), 10**6)
+        return seen
 
     def stage(self, name: StageName) -> Stage:
         space = self.space() if name == "publish" else None
@@ -86,7 +98,7 @@ class LineSource:
 
     def ledger(self, name: StageName) -> Ledger:
         key = identity.model_key(self.settings.embedding.model, "") if name in ("embed", "publish") else ""
-        return Ledger(self.connection, self.lease, self.lease.holder, key)
+        return Ledger(self.connection, self.lease, self.lease.holder, key, self.scope)
 
     def publisher(self) -> Publisher:
         return Publisher(self.connection, self.store, self.lease, self.space(), self.lease.holder)
@@ -96,8 +108,7 @@ class LineSource:
         stage, ledger = self.stage(name), self.ledger(name)
         if name == "publish":
             publisher = self.publisher()
-            publisher.withdraw_deleted()
-            publisher.withdraw_unmasked(stage)
+            publisher.withdraw_unmasked(stage, self.scope)
             return run_stage(stage, ledger, publisher, publisher.commit)
         if name == "embed":
             return run_stage(stage, ledger, ModelBatches(self._ports(ledger)))
@@ -107,7 +118,18 @@ class LineSource:
         """Observe, then every stage."""
         self.observe()
         names: tuple[StageName, ...] = ("parse", "chunk", "mask", "embed", "publish")
-        return {name: self.run(name) for name in names}
+        reports = {name: self.run(name) for name in names}
+        delete_gone(self.connection, self.lease, moved=True)
+        self.settle()
+        return reports
+
+    def settle(self) -> None:
+        """Note the documents for which no stage has anything pending."""
+        names: tuple[StageName, ...] = ("parse", "chunk", "mask", "embed", "publish")
+        pending = {of for name in names for of in self.ledger(name).pending_ids(self.stage(name))}
+        settle(
+            self.connection, self.lease, chain_key(self.settings, self.lease.source_system), self.scope or [], pending
+        )
 
     def published(self) -> dict[str, list[str]]:
         """Texts that readers see, in order, by the document's name; every one of them has a vector."""

@@ -1,0 +1,100 @@
+"""A run's hold on its source system: lease, scope, retries. Kept between the steps of one process."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from kb_pipeline.errors import DatabaseUnavailable, KbError, ServiceUnavailable
+from kb_pipeline.local.stack import database_dsn
+from kb_pipeline.planning import pause_seconds
+from kb_pipeline.settings import Settings
+from kb_pipeline.store.backlog import pause_source
+from kb_pipeline.store.database import connect, database_errors
+from kb_pipeline.store.lease import Lease, acquire, release
+
+log = logging.getLogger("kb_pipeline.progress")
+
+FIRST_PAUSE_SECONDS = 0.5
+T = TypeVar("T")
+
+
+@dataclass
+class RunState:
+    """What the steps of one run share. `scope` are the ids of the documents it takes on: None until raw chose them, or
+    when raw is not part of the run; each stage then goes over everything pending. `confirm_deletes`: someone said yes.
+    """
+
+    lease: Lease
+    retries_left: int
+    scope: list[str] | None = None
+    confirm_deletes: bool = False
+    retried: int = 0
+
+
+_RUNS: dict[tuple[str, str], RunState] = {}
+_LOCK = threading.Lock()
+
+
+@contextmanager
+def run_state(settings: Settings, source_system: str, run_id: str, *, last: bool) -> Iterator[RunState]:
+    """The state of a run, with the source's lease: taken at its first step, kept between steps of one process, given
+    back after the `last` step or an error. A service that failed the run pauses the source. Raises SourceBusy."""
+    dsn, name = database_dsn(settings), (source_system, run_id)
+    with _LOCK:
+        state = _RUNS.get(name)
+    if state is None:
+        lease = acquire(
+            dsn,
+            source_system,
+            run_id,
+            wait_seconds=settings.lease.wait_seconds,
+            ttl_seconds=settings.lease.ttl_seconds,
+            on_wait=log.warning,
+        )
+        state = RunState(lease, settings.runs.retries)
+        with _LOCK:
+            _RUNS[name] = state
+    done = False
+    try:
+        yield state
+        done = True
+    except ServiceUnavailable:
+        with suppress(KbError), connect(dsn) as connection, database_errors():
+            pause_source(connection, source_system)
+        raise
+    finally:
+        if last or not done:
+            with _LOCK:
+                _RUNS.pop(name, None)
+            with suppress(DatabaseUnavailable):  # the lease then runs out by itself
+                release(dsn, state.lease)
+
+
+def with_retries(state: RunState, work: Callable[[], T], reconnect: Callable[[], None]) -> T:
+    """Do `work`; when the database fails it (a dropped connection, a serialization failure), reconnect and do it again
+    after a growing pause, as often as the run has retries left. `work` goes on where it was: every commit is whole."""
+    while True:
+        try:
+            with database_errors():
+                return work()
+        except DatabaseUnavailable as error:
+            while True:
+                if not state.retries_left:
+                    raise error from None
+                state.retries_left -= 1
+                state.retried += 1
+                pause = pause_seconds(state.retried, random.random(), FIRST_PAUSE_SECONDS)  # noqa: S311 - no secret
+                log.warning("%s Trying again in %.1f s.", error.message, pause)
+                time.sleep(pause)
+                try:
+                    reconnect()
+                    break
+                except DatabaseUnavailable as again:
+                    error = again

@@ -1,0 +1,54 @@
+"""A source's whole listing compared with the ledger as a set: what differs becomes hints. Reads no object body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kb_pipeline.faults import fault_point
+from kb_pipeline.store.backlog import ensure_source
+from kb_pipeline.store.database import Connection
+from kb_pipeline.store.hints import hint_listing
+from kb_pipeline.store.listings import Listing
+from kb_pipeline.store.objects import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """`listed` objects, of which `hinted` keys differ from the ledger (or are gone). `unchanged`: the listing is the
+    one compared last, so nothing was compared again."""
+
+    listed: int
+    hinted: int
+    unchanged: bool
+    digest: str
+
+
+def reconcile(
+    connection: Connection,
+    store: ObjectStore,
+    source_system: str,
+    prefix: str,
+    *,
+    full: bool = False,
+    rehash: bool = False,
+) -> Reconciled:
+    """List what lies below `prefix` and hint every difference.
+
+    A listing equal to the one compared last (by digest) ends it there; `full` compares all the same. `rehash` hints
+    every key, so that all bytes are read: on file:// an edit that keeps size and time is noticed only so. Needs no
+    lease: hints are a set, and a run answers each by looking. Raises ServiceUnavailable when the store is down: then
+    nothing is known to be gone.
+    """
+    ensure_source(connection, source_system)
+    row = connection.execute(
+        "SELECT clock_timestamp(), listing_digest FROM kb.source WHERE source_system = %s", (source_system,)
+    ).fetchone()
+    began, last = row if row else (None, None)
+    with Listing(source_system, store.list(prefix)) as listing:
+        if listing.digest == last and not full and not rehash:
+            return Reconciled(listing.count, 0, True, listing.digest)
+        listing.load(connection)
+        fault_point("reconcile.loaded")
+        hinted = hint_listing(connection, source_system, listing.digest, began, rehash=rehash)
+        fault_point("reconcile.hinted")
+        return Reconciled(listing.count, hinted, False, listing.digest)

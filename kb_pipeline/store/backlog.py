@@ -1,0 +1,154 @@
+"""The backlog of a source: what is left to do, which documents a run takes on, and which have come to their end.
+
+A document is settled when no stage has anything pending for it under the settings in force; kb.document.settled_key
+remembers under which. It is a note that saves asking each stage: whoever changes what a stage depends on takes it away.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kb_pipeline.errors import ArtifactDamaged
+from kb_pipeline.planning import pause_seconds
+from kb_pipeline.store.database import Connection
+from kb_pipeline.store.lease import Lease
+
+CHECKED_EVERY_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is left to do for a source. `hints` are keys to look at now, `documents` have a stage pending now; `waiting`
+    are those of both that failed and whose time has not come; `gone` documents wait to be deleted.
+
+    `brake` holds the numbers when deletes wait for someone's word, `regroup` that access rules changed, `paused` that a
+    service failed the last run and its pause is not over.
+    """
+
+    hints: int = 0
+    documents: int = 0
+    waiting: int = 0
+    gone: int = 0
+    live: int = 0
+    brake: dict[str, Any] | None = None
+    regroup: bool = False
+    paused: bool = False
+
+    @property
+    def work(self) -> bool:
+        """Whether a run would find something to do now (deletes that wait for a word are nothing to do)."""
+        return bool(self.hints or self.documents or self.regroup or (self.gone and not self.brake))
+
+
+_UNSETTLED = (
+    "d.source_system = %(source)s AND d.deleted_at IS NULL AND d.forgotten_at IS NULL AND d.content_hash IS NOT NULL"
+    " AND d.settled_key IS DISTINCT FROM %(chain)s"
+)
+_DUE = "(retry_at IS NULL OR retry_at <= now())"
+
+
+def count_backlog(connection: Connection, source_system: str, chain: str, access_key: str) -> Backlog:
+    """How much is left to do; `chain` is the key of all stages under the settings in force (stages.chain_key)."""
+    values = {"source": source_system, "chain": chain}
+    hints = connection.execute(
+        f"SELECT count(*) FILTER (WHERE NOT gone AND {_DUE}), count(*) FILTER (WHERE NOT gone AND NOT {_DUE}),"  # noqa: S608
+        " count(*) FILTER (WHERE gone) FROM kb.hint WHERE source_system = %(source)s",
+        values,
+    ).fetchone()
+    documents = connection.execute(
+        "SELECT"
+        f" count(*) FILTER (WHERE settled_key IS DISTINCT FROM %(chain)s AND content_hash IS NOT NULL AND {_DUE}),"
+        f" count(*) FILTER (WHERE settled_key IS DISTINCT FROM %(chain)s AND content_hash IS NOT NULL AND NOT {_DUE}),"
+        " count(*) FROM kb.document WHERE source_system = %(source)s AND deleted_at IS NULL AND forgotten_at IS NULL",
+        values,
+    ).fetchone()
+    source = connection.execute(
+        "SELECT brake, access_key IS DISTINCT FROM %s, coalesce(retry_at > now(), false) FROM kb.source"
+        " WHERE source_system = %s",
+        (access_key, source_system),
+    ).fetchone()
+    due, later, gone = hints or (0, 0, 0)
+    pending, failed, live = documents or (0, 0, 0)
+    brake, regroup, paused = source or (None, False, False)
+    return Backlog(due, pending, later + failed, gone, live, brake, regroup and live > 0, paused)
+
+
+def choose_scope(connection: Connection, source_system: str, chain: str, limit: int) -> list[str]:
+    """Ids of the documents that a run takes on: not settled, due, the longest waiting first."""
+    rows = connection.execute(
+        f"SELECT d.document_id FROM kb.document d WHERE {_UNSETTLED} AND {_DUE}"  # noqa: S608
+        " ORDER BY d.retry_at NULLS FIRST, d.document_id LIMIT %(limit)s",
+        {"source": source_system, "chain": chain, "limit": limit},
+    )
+    return [row[0] for row in rows]
+
+
+def settle(connection: Connection, lease: Lease, chain: str, scope: Sequence[str], pending: set[str]) -> int:
+    """Note the documents of a run for which no stage has anything `pending` as settled, and when those that failed for
+    a passing reason are tried again. Returns how many are settled."""
+    done = [of for of in scope if of not in pending]
+    with connection.transaction():
+        lease.check(connection)
+        connection.execute(
+            "UPDATE kb.document SET settled_key = %s, attempts = 0, retry_at = NULL"
+            " WHERE document_id = ANY(%s) AND deleted_at IS NULL",
+            (chain, done),
+        )
+        failed = connection.execute(
+            "SELECT d.document_id, d.attempts + 1 FROM kb.document d WHERE d.document_id = ANY(%s) AND EXISTS ("
+            "SELECT FROM kb.stage_state s WHERE s.document_id = d.document_id AND s.status = 'failed'"
+            " AND s.error_class <> %s)",
+            (sorted(pending), ArtifactDamaged.__name__),
+        ).fetchall()
+        waits = [(of, pause_seconds(attempts, random.random())) for of, attempts in failed]  # noqa: S311 - no secret
+        connection.execute(
+            "UPDATE kb.document d SET attempts = attempts + 1, retry_at = now() + make_interval(secs => w.seconds)"
+            " FROM unnest(%s::text[], %s::float8[]) w (document_id, seconds) WHERE d.document_id = w.document_id",
+            ([of for of, _ in waits], [seconds for _, seconds in waits]),
+        )
+    return len(done)
+
+
+def try_now(connection: Connection, source_system: str) -> None:
+    """Someone asks for a sync: what waits for its time is due at once. Writes nothing where nothing waits."""
+    for table in ("hint", "document", "source"):
+        connection.execute(
+            f"UPDATE kb.{table} SET retry_at = NULL WHERE source_system = %s AND retry_at IS NOT NULL",  # noqa: S608
+            (source_system,),
+        )
+
+
+def pause_source(connection: Connection, source_system: str) -> None:
+    """A service failed a run: sensors and schedules leave the source alone for a while, longer each time."""
+    row = connection.execute("SELECT attempts FROM kb.source WHERE source_system = %s", (source_system,)).fetchone()
+    seconds = pause_seconds((row[0] if row else 0) + 1, random.random())  # noqa: S311 - spreads load, hides nothing
+    connection.execute(
+        "UPDATE kb.source SET attempts = attempts + 1, retry_at = now() + make_interval(secs => %s)"
+        " WHERE source_system = %s",
+        (seconds, source_system),
+    )
+
+
+def resume_source(connection: Connection, source_system: str) -> None:
+    """A run came to its end: no pause. Writes nothing where there was none."""
+    connection.execute(
+        "UPDATE kb.source SET attempts = 0, retry_at = NULL WHERE source_system = %s AND attempts > 0",
+        (source_system,),
+    )
+
+
+def ensure_source(connection: Connection, source_system: str) -> None:
+    """The source's bookkeeping row; nothing is written when it is there."""
+    connection.execute("INSERT INTO kb.source (source_system) VALUES (%s) ON CONFLICT DO NOTHING", (source_system,))
+
+
+def note_checked(connection: Connection, source_system: str) -> None:
+    """The source was found in step just now. Written at most once in a minute: asking again costs no row."""
+    connection.execute(
+        "UPDATE kb.source SET checked_at = now() WHERE source_system = %s"
+        " AND (checked_at IS NULL OR checked_at < now() - make_interval(secs => %s))",
+        (source_system, CHECKED_EVERY_SECONDS),
+    )
