@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -46,6 +47,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     for row in rows:
         drawn.add_row(*(Text(str(cell)) for cell in row))
     out.print(drawn)
+
+
+def when(time: datetime | None) -> str:
+    """A time as tables show it: UTC, to the second; empty without one."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if time else ""
 
 
 def say(text: str, style: str = "") -> None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kb_pipeline.search.hybrid import Result
-    from kb_pipeline.store.overview import SourceOverview, SpaceOverview
+    from kb_pipeline.store.freshness import SourceStatus
+    from kb_pipeline.store.history import DocumentHistory
+    from kb_pipeline.store.overview import SpaceOverview
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,22 +26,38 @@ class Status:
     """Services of the embedded stack, and what the knowledge base holds (empty while the database is down)."""
 
     services: list[ServiceStatus]
-    sources: list[SourceOverview]
+    sources: list[SourceStatus]
     spaces: list[SpaceOverview]
 
 
 def status(settings: Settings) -> Status:
     """How the services and sources stand. Raises DatabaseUnavailable only for a database of one's own."""
-    from kb_pipeline.store import overview
+    from kb_pipeline.stages import chain_key
+    from kb_pipeline.store import freshness, overview
 
     services = stack.status(settings)
     try:
         with connected(settings) as connection:
-            return Status(services, overview.sources(connection), overview.spaces(connection))
+            chains = {name: chain_key(settings, name) for name in freshness.source_names(connection)}
+            return Status(services, freshness.sources(connection, chains), overview.spaces(connection))
     except DatabaseUnavailable:
         if settings.database_dsn:
             raise
         return Status(services, [], [])
+
+
+def history(settings: Settings, document: str, source: str | None) -> DocumentHistory:
+    """A document's versions and stages, by its id, the unique beginning of one, or its name. Raises NotFound."""
+    from kb_pipeline.stages import chain_key
+    from kb_pipeline.store import history as store
+    from kb_pipeline.store.finding import find_document
+
+    with connected(settings) as connection:
+        found = find_document(connection, document, source)
+        told = store.history(connection, found.document_id, chain_key(settings, found.source_system))
+    if told is None:
+        raise NotFound(f"{found} was removed just now.", "`kb status` shows what the knowledge base holds.")
+    return told
 
 
 def search(settings: Settings, text: str, source: str | None, limit: int) -> list[Result]:

@@ -32,6 +32,7 @@ for _verb in (
     operating.up,
     operating.down,
     looking.status,
+    looking.history,
     running.ingest,
     running.sync,
     looking.search,

@@ -1,4 +1,4 @@
-"""What people ask of the ledger: sources, spaces, the quarantine, totals. Reads only, but for retry."""
+"""What people ask of the ledger: spaces, the quarantine, totals. Reads only, but for retry."""
 
 from __future__ import annotations
 
@@ -10,17 +10,6 @@ from psycopg import sql
 
 from kb_pipeline.contracts import ArtifactRef, MaskedText, StageName
 from kb_pipeline.store.database import Connection, identifier
-
-
-@dataclass(frozen=True, slots=True)
-class SourceOverview:
-    """One source system: live documents, those in quarantine at any stage, deleted ones, published chunks."""
-
-    source_system: str
-    documents: int
-    quarantined: int
-    deleted: int
-    chunks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +57,6 @@ def passages(connection: Connection, source_system: str, limit: int) -> list[Pas
         (source_system, limit),
     )
     return [Passage(row[0], row[1], row[2], MaskedText(row[3])) for row in rows]
-
-
-def sources(connection: Connection) -> list[SourceOverview]:
-    """Every source system that the ledger knows."""
-    rows = connection.execute(
-        "SELECT d.source_system, count(*) FILTER (WHERE d.deleted_at IS NULL),"
-        " count(*) FILTER (WHERE d.deleted_at IS NULL AND q.document_id IS NOT NULL),"
-        " count(*) FILTER (WHERE d.deleted_at IS NOT NULL), coalesce(sum(c.n), 0)::bigint"
-        " FROM kb.document d"
-        " LEFT JOIN (SELECT DISTINCT document_id FROM kb.stage_state WHERE status = 'quarantined') q"
-        " USING (document_id)"
-        " LEFT JOIN (SELECT document_id, count(*) AS n FROM kb.chunk GROUP BY 1) c USING (document_id)"
-        " GROUP BY 1 ORDER BY 1"
-    )
-    return [SourceOverview(*row) for row in rows]
 
 
 def spaces(connection: Connection) -> list[SpaceOverview]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from kb_pipeline.store import overview
 from kb_pipeline.store.documents import known_versions, name_documents
-from kb_pipeline.store.lease import Lease
 from kb_pipeline_tests.support.lines import MASKING, LineSource
 
 
@@ -21,16 +18,6 @@ def filled(source: LineSource) -> LineSource:
     source.write(old=None)
     source.sync()
     return source
-
-
-def test_sources(filled: LineSource, take: Callable[..., Lease]) -> None:
-    other = LineSource(filled.connection, filled.store, take(source="wiki"), MASKING)
-    other.write(c="four")
-    other.sync()
-    assert overview.sources(filled.connection) == [
-        overview.SourceOverview("hr", documents=3, quarantined=1, deleted=1, chunks=3),
-        overview.SourceOverview("wiki", documents=1, quarantined=0, deleted=0, chunks=1),
-    ]
 
 
 def test_spaces(filled: LineSource) -> None:
