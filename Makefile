@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo dev test check down bench test-sglang install
+.PHONY: demo dev test check down bench test-sglang test-swift install
 .DEFAULT_GOAL := demo
 
 install: $(STAMP)
@@ -42,3 +42,6 @@ bench: $(STAMP)
 
 test-sglang: $(STAMP)
 	infra/sglang/test.sh
+
+test-swift: $(STAMP)
+	infra/swift/test.sh

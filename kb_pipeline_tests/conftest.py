@@ -1,5 +1,8 @@
-"""KB_TESTS_OFFLINE=1: all tests, and all processes they start, with the outside switched off. The session fails if
-anything asked for a name or an address outside this machine."""
+"""One S3 server for all tests, and what KB_TESTS_OFFLINE=1 does.
+
+With that variable all tests, and all processes they start, run with the outside switched off. The session fails if
+anything asked for a name or an address outside this machine.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from kb_pipeline_tests.offline import asked_for, offline
+from kb_pipeline_tests.support.s3 import moto_server, s3_endpoint, s3_server
+
+__all__ = ["moto_server", "s3_endpoint", "s3_server"]
 
 _LOG = pytest.StashKey[Path]()
 

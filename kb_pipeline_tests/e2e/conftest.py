@@ -1,20 +1,15 @@
-"""One embedded stack and one S3 server for all end-to-end tests; each test uses source systems of its own name."""
+"""One embedded stack for all end-to-end tests; each test uses source systems of its own name."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psycopg
 import pytest
 from psycopg import sql
@@ -24,11 +19,11 @@ from kb_pipeline.local import stack
 from kb_pipeline_tests.e2e import workspace as e2e
 from kb_pipeline_tests.e2e.workspace import CONFIG, REPOSITORY, SETTINGS_VARIABLES, Workspace
 from kb_pipeline_tests.support.embedding_stub import EmbeddingStub, embedding_stub
+from kb_pipeline_tests.support.s3 import ENVIRONMENT
 
 pytest.register_assert_rewrite("kb_pipeline_tests.e2e.lifecycle")
 
 CORPUS = REPOSITORY.parent / "shared" / "corpus"
-REGION = "us-east-1"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,10 +35,8 @@ def _own_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in SETTINGS_VARIABLES:
             patch.delenv(name, raising=False)
-        patch.setenv("AWS_ACCESS_KEY_ID", "synthetic")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "synthetic")
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
         yield
 
 
@@ -115,64 +108,6 @@ def new_workspace(workspace: Workspace, home_folder: Path) -> Callable[..., Work
         return Workspace(home, config, {"KB_DATABASE_DSN": dsn, "KB_EMBEDDING_URLS": urls, **environment})
 
     return make
-
-
-@dataclass(frozen=True)
-class S3Server:
-    """A server that speaks S3 on loopback. `environment` is what kb and boto3 need to use it."""
-
-    endpoint: str
-    access_key: str = "synthetic"
-    secret_key: str = "synthetic"
-    region: str = REGION
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            "AWS_DEFAULT_REGION": self.region,
-        }
-
-    def client(self) -> Any:
-        return boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            region_name=self.region,
-        )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """moto's S3 on a free loopback port."""
-    port, log = free_port(), tmp_path_factory.mktemp("s3") / "server.log"
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
-        yield S3Server(f"http://127.0.0.1:{port}")
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="session")

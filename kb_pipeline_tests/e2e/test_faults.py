@@ -15,9 +15,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from kb_pipeline_tests.e2e.conftest import S3Server
 from kb_pipeline_tests.e2e.workspace import CONFIG, Workspace, write_files
 from kb_pipeline_tests.support.embedding_stub import EmbeddingStub
+from kb_pipeline_tests.support.s3 import S3Server
 
 DOCUMENTS = {"leave.md": "# Leave\n\nTwenty days a year.\n", "travel.md": "# Travel\n\nBook by train.\n"}
 NewWorkspace = Callable[..., Workspace]
@@ -114,6 +114,7 @@ def test_a_wrong_port_password_database_or_no_dsn_at_all(
     completes(workspace, ingest=folder)
 
 
+@pytest.mark.s3
 def test_a_missing_bucket(new_workspace: NewWorkspace, s3_server: S3Server, folder: Path, stub: EmbeddingStub) -> None:
     url = "s3://not-made-yet/kb"
     workspace = new_workspace("no_bucket", KB_OBJECT_STORE_URL=url, KB_EMBEDDING_URLS=stub.url, **s3_server.environment)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kb_pipeline_tests.e2e.conftest import S3Server
 from kb_pipeline_tests.e2e.lifecycle import FILES, Lifecycle, Source
-from kb_pipeline_tests.e2e.workspace import Workspace
+from kb_pipeline_tests.e2e.workspace import Workspace, write_files
+from kb_pipeline_tests.support.embedding_stub import EmbeddingStub
+from kb_pipeline_tests.support.s3 import SERVER, S3Server
+
+pytestmark = pytest.mark.s3
 
 BUCKET = "documents"
 PREFIX = "team a/kb"
@@ -48,6 +52,24 @@ class TestOnS3(Lifecycle):
         assert report.stages["publish"]["done"] == 1
         (first, *_) = source.base.search("an object straight into the bucket, past the mirror", "direct")
         assert (first.source_file, first.rank) == (key, 1)
+
+
+@pytest.mark.skipif(SERVER == "moto", reason="moto takes any credentials: make test-swift")
+def test_wrong_credentials_are_said_to_be_refused_and_the_right_ones_complete(
+    new_workspace: Callable[..., Workspace], s3_server: S3Server, stub: EmbeddingStub, tmp_path: Path
+) -> None:
+    url = "s3://refusing/kb"
+    s3_server.client().create_bucket(Bucket="refusing")
+    workspace = new_workspace("refused", KB_OBJECT_STORE_URL=url, KB_EMBEDDING_URLS=stub.url, **s3_server.environment)
+    write_files(tmp_path, {"leave.md": "# Leave\n\nTwenty days a year.\n"})
+    refused = workspace.kb("ingest", str(tmp_path), "--source", "hr", env={"AWS_SECRET_ACCESS_KEY": "another"})
+    assert refused.returncode == 4
+    assert "refuses" in refused.stderr
+    assert "AWS_SECRET_ACCESS_KEY" in refused.stderr
+    assert "another" not in refused.stderr
+    assert workspace.kb("ingest", str(tmp_path), "--source", "hr").returncode == 0
+    with workspace.database() as connection:
+        assert connection.execute("SELECT count(*) FROM kb.document WHERE deleted_at IS NULL").fetchall() == [(1,)]
 
 
 def _listed(server: S3Server) -> list[dict[str, Any]]:

@@ -14,9 +14,7 @@ import pytest
 
 from kb_pipeline.errors import DiskFull, ObjectChanged, ObjectStoreUnavailable
 from kb_pipeline.store.objects import STREAM_BYTES, ObjectStore, ObjectStoreConfig, open_store
-from kb_pipeline_tests.support.s3 import make_bucket, s3_endpoint
-
-__all__ = ["s3_endpoint"]
+from kb_pipeline_tests.support.s3 import SERVER, make_bucket
 
 _numbers = itertools.count()
 ODD_KEYS = [
@@ -37,7 +35,7 @@ ODD_KEYS = [
 ]
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.s3)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "file":
         return ObjectStore(ObjectStoreConfig((tmp_path / "a folder 文件夹").as_uri()))
@@ -126,6 +124,7 @@ def test_a_process_opens_each_place_once(tmp_path: Path) -> None:
     assert open_store(config) is open_store(ObjectStoreConfig((tmp_path / "x").as_uri()))
 
 
+@pytest.mark.s3
 def test_a_missing_bucket_is_named_with_the_setting(s3_endpoint: str) -> None:
     store = ObjectStore(ObjectStoreConfig("s3://no-such-bucket/x", s3_endpoint, "us-east-1"))
     for act in (lambda: list(store.list("raw/hr")), lambda: store.put("a", b""), lambda: store.get("a"), store.check):
@@ -140,6 +139,24 @@ def test_a_server_that_does_not_run_is_named_with_the_setting() -> None:
     store = ObjectStore(ObjectStoreConfig("s3://bucket", f"http://127.0.0.1:{port}", "us-east-1"))
     with pytest.raises(ObjectStoreUnavailable, match=r"does not answer.*object_store\.endpoint"):
         list(store.list("raw/hr"))
+
+
+@pytest.mark.s3
+@pytest.mark.skipif(SERVER == "moto", reason="moto takes any credentials: make test-swift")
+@pytest.mark.parametrize("variable", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_wrong_credentials_are_refused(s3_endpoint: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"bucket{next(_numbers)}"
+    make_bucket(s3_endpoint, name)
+    right = ObjectStore(ObjectStoreConfig(f"s3://{name}/x", s3_endpoint, "us-east-1"))
+    right.put("a", b"there")
+    monkeypatch.setenv(variable, "kb:nobody")
+    wrong = ObjectStore(ObjectStoreConfig(f"s3://{name}/x", s3_endpoint, "us-east-1"))
+    acts = (lambda: list(wrong.list("raw/hr")), lambda: wrong.put("b", b""), lambda: wrong.get("a"), wrong.check)
+    for act in acts:
+        with pytest.raises(ObjectStoreUnavailable, match=r"refuses to .*AWS_SECRET_ACCESS_KEY") as caught:
+            act()
+        assert "nobody" not in str(caught.value)
+    assert [item.size for item in right.list("")] == [5]
 
 
 def test_missing_credentials_are_named(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
