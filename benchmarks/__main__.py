@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import idle_memory, masking, memory, sync_costs
+from benchmarks import idle_memory, load_profile, masking, memory, sync_costs
 from benchmarks.result import Result
 from kb_pipeline import console
 
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "idle_memory": idle_memory.run,
     "sync_costs": sync_costs.run,
     "memory": memory.run,
+    "load_profile": load_profile.run,
 }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kb_pipeline.contracts import Element
 
-PARSE_VERSION = 1
+PARSE_VERSION = 2
 
 
 def parse(data: bytes, media_type: str) -> list[Element]:
@@ -14,8 +16,8 @@ def parse(data: bytes, media_type: str) -> list[Element]:
     return registry.parse(data, media_type)
 
 
-def warm_up() -> None:
-    """Import every parser, so that worker processes forked from this one share them."""
-    from kb_pipeline.parsing import bootstrap, registry  # noqa: F401
+def warm_up(media_types: Collection[str] | None = None) -> None:
+    """Import what reads `media_types` (default: all), so that worker processes forked from this one share it."""
+    from kb_pipeline.parsing import registry
 
-    bootstrap.warm_up()
+    registry.warm_up(media_types)

@@ -12,12 +12,12 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 _OFF = {"DO_NOT_TRACK": "true", "SCARF_NO_ANALYTICS": "true", "UNSTRUCTURED_DISABLE_NOTICE": "1"}
-_PARTITIONERS = ("docx", "html", "pptx")
 # Modules that bind the classifiers of text_type by name.
 _CLASSIFYING = ("docx", "pptx", "html.parser")
 
@@ -29,11 +29,10 @@ def partitioner(name: str) -> Any:
     return getattr(importlib.import_module(f"unstructured.partition.{name}"), f"partition_{name}")
 
 
-def warm_up() -> None:
-    """Import all that parsing needs, so that forked workers share it."""
-    for name in _PARTITIONERS:
+def warm_up(names: Iterable[str]) -> None:
+    """Import these partitioners, so that forked workers share them."""
+    for name in names:
         partitioner(name)
-    importlib.import_module("charset_normalizer")  # decoding.py does at first need
 
 
 @cache

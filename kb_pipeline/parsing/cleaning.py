@@ -23,11 +23,12 @@ _ENDS_LATIN = re.compile("[A-Za-z0-9]$")
 _STARTS_AT = re.compile("@[A-Za-z0-9]")
 
 _LANGUAGE_SAMPLE = 20_000
+_ENGLISH = re.compile("[A-Za-z]{2,}")
 _SCRIPTS = (
     ("ja", re.compile("[\u3041-\u3096\u30a1-\u30fa]")),
     ("ko", re.compile("[\uac00-\ud7a3]+")),
     ("zh", re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")),
-    ("en", re.compile("[A-Za-z]{2,}")),
+    ("en", _ENGLISH),
     ("und", re.compile("[A-Za-z]*[\u00c0-\u024f]+[A-Za-z]*")),
     ("ru", re.compile("[\u0400-\u04ff]+")),
     ("ar", re.compile("[\u0600-\u06ff]+")),
@@ -40,11 +41,15 @@ _SCRIPTS = (
 
 def clean(text: str) -> str:
     """Without control characters and lone surrogates, line ends as newlines, NFC (NFKC would change what is cited)."""
+    if text.isprintable():  # then it holds none of them, nor any white space but blanks
+        return text if text.isascii() else unicodedata.normalize("NFC", text)
     return unicodedata.normalize("NFC", _UNWANTED.sub("", _LINE_ENDS.sub("\n", text)))
 
 
 def fold(text: str) -> str:
     """One line: every run of white space is one space."""
+    if text.isprintable() and "  " not in text:
+        return clean(text).strip()
     return _SPACE.sub(" ", clean(text)).strip()
 
 
@@ -89,7 +94,9 @@ def language(text: str) -> str:
     Latin letters mean English unless words with diacritics make up a tenth: other Latin languages are "und".
     """
     sample = text[:_LANGUAGE_SAMPLE]
-    counts = Counter({code: sum(1 for _ in pattern.finditer(sample)) for code, pattern in _SCRIPTS})
+    if sample.isascii():
+        return "en" if _ENGLISH.search(sample) else "und"
+    counts = Counter({code: len(pattern.findall(sample)) for code, pattern in _SCRIPTS})
     han, kana = counts["zh"], counts["ja"]
     if kana and kana * 4 >= han:  # Japanese is written with both
         counts["ja"], counts["zh"] = kana + han, 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from lxml import html  # type: ignore[import-untyped]
@@ -30,14 +29,14 @@ def convert(partitioned: Iterable[Any]) -> list[Element]:
             continue
         kind, page = _KINDS.get(item.category, "paragraph"), item.metadata.page_number
         if kind == "table" and item.metadata.text_as_html:
-            elements += _table(html_rows(item.metadata.text_as_html), page)
+            elements += table_elements(html_rows(item.metadata.text_as_html), page)
             continue
         level = (item.metadata.category_depth or 0) + 1 if kind == "title" else None
         elements.append(Element(text=item.text, kind=kind, level=level, page=page))
     return elements
 
 
-def _table(rows: list[list[str]], page: int | None) -> list[Element]:
+def table_elements(rows: list[list[str]], page: int | None) -> list[Element]:
     """One table; but paragraphs where no row has two cells with text: such tables only frame or place something."""
     filled = [[cell for cell in row if cell.strip()] for row in rows]
     if all(len(row) <= 1 for row in filled):
@@ -49,16 +48,18 @@ def finish(elements: Iterable[Element]) -> list[Element]:
     """Text cleaned as its kind wants, the language set, levels within 1 to MAX_LEVEL; what is empty goes."""
     done = []
     for element in elements:
-        if element.kind == "code":
+        kind = element.kind
+        if kind == "code":
             text = block(element.text)
-        elif element.kind == "table":
+        elif kind == "table":
             text = clean(element.text).strip("\n")
         else:
             text = fold(element.text)
         if not text.strip():
             continue
-        level = min(element.level or 1, MAX_LEVEL) if element.kind == "title" else None
-        done.append(replace(element, text=text, level=level, language=language(text)))
+        level = min(element.level or 1, MAX_LEVEL) if kind == "title" else None
+        places = (element.page, element.box, language(text), element.source_start, element.source_end)
+        done.append(Element(text, kind, level, *places))
     return done
 
 

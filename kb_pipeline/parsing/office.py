@@ -6,7 +6,7 @@ import io
 
 from kb_pipeline.contracts import Element
 from kb_pipeline.parsing.bootstrap import partitioner
-from kb_pipeline.parsing.container import check_ooxml
+from kb_pipeline.parsing.container import check_ole, check_ooxml
 from kb_pipeline.parsing.elements import convert
 from kb_pipeline.parsing.wordml import flatten
 
@@ -21,3 +21,9 @@ def parse_pptx(data: bytes) -> list[Element]:
     """The title placeholder of a slide is level 1; the page is the number of the slide."""
     check_ooxml(data, main_part="ppt/")
     return convert(partitioner("pptx")(file=io.BytesIO(data), languages=[""]))
+
+
+def parse_ole(data: bytes) -> list[Element]:
+    """Never elements: raises what an OLE2 file is here, see container.check_ole."""
+    check_ole(data)
+    return []

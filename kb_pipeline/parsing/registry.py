@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from importlib import import_module
 
 from kb_pipeline import media_type as types
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import CorruptDocument, MemoryLimitExceeded, NoText, PermanentError, UnsupportedFormat
-from kb_pipeline.parsing import container, mail, office, pdf, spreadsheet, text, web
+from kb_pipeline.parsing import bootstrap
 from kb_pipeline.parsing.elements import finish
 
 Parser = Callable[[bytes], list[Element]]
 
 
-def _ole(data: bytes) -> list[Element]:
-    container.check_ole(data)
-    return []
-
-
-PARSERS: Mapping[str, Parser] = {
-    types.DOCX: office.parse_docx,
-    types.PPTX: office.parse_pptx,
-    types.PPTM: office.parse_pptx,
-    types.XLSX: spreadsheet.parse_xlsx,
-    types.XLSM: spreadsheet.parse_xlsx,
-    types.CSV: spreadsheet.parse_delimited,
-    types.TSV: spreadsheet.parse_delimited,
-    types.HTML: web.parse_html,
-    types.MARKDOWN: web.parse_markdown,
-    types.TEXT: text.parse_text,
-    types.EML: mail.parse_mail,
-    types.PDF: pdf.parse_pdf,
-    types.OLE: _ole,
+# Module and function; imported at first need, for the libraries behind one format take up to 1.6 CPU seconds to load.
+PARSERS: Mapping[str, str] = {
+    types.DOCX: "office.parse_docx",
+    types.PPTX: "office.parse_pptx",
+    types.PPTM: "office.parse_pptx",
+    types.XLSX: "spreadsheet.parse_xlsx",
+    types.XLSM: "spreadsheet.parse_xlsx",
+    types.CSV: "spreadsheet.parse_delimited",
+    types.TSV: "spreadsheet.parse_delimited",
+    types.HTML: "web.parse_html",
+    types.MARKDOWN: "markdown.parse_markdown",
+    types.TEXT: "text.parse_text",
+    types.EML: "mail.parse_mail",
+    types.PDF: "pdf.parse_pdf",
+    types.OLE: "office.parse_ole",
 }
+# Those that unstructured reads; a mail may hold a web page.
+_PARTITIONERS = {types.DOCX: "docx", types.PPTX: "pptx", types.PPTM: "pptx", types.HTML: "html", types.EML: "html"}
+
+
+def parser_of(media_type: str) -> Parser:
+    """What reads `media_type`, loaded now. Raises UnsupportedFormat."""
+    name = PARSERS.get(media_type)
+    if name is None:
+        raise UnsupportedFormat(f"unsupported format: {media_type}, see docs/formats.md")
+    module, _, function = name.partition(".")
+    parser: Parser = getattr(import_module(f"kb_pipeline.parsing.{module}"), function)
+    return parser
+
+
+def warm_up(media_types: Collection[str] | None = None) -> None:
+    """Load what reads `media_types`, or everything; types that nothing reads are passed over."""
+    wanted = PARSERS.keys() if media_types is None else PARSERS.keys() & media_types
+    for media_type in wanted:
+        parser_of(media_type)
+    bootstrap.warm_up([name for media_type, name in _PARTITIONERS.items() if media_type in wanted])
+    import_module("charset_normalizer")  # decoding.py does at first need
 
 
 def parse(data: bytes, media_type: str) -> list[Element]:
@@ -42,9 +60,7 @@ def parse(data: bytes, media_type: str) -> list[Element]:
     whatever else a parser raises becomes CorruptDocument with the exception's type alone, as its message may quote
     the document.
     """
-    parser = PARSERS.get(media_type)
-    if parser is None:
-        raise UnsupportedFormat(f"unsupported format: {media_type}, see docs/formats.md")
+    parser = parser_of(media_type)
     if not data.strip(b"\0\t\n\r "):
         raise NoText("The file is empty.")
     try:

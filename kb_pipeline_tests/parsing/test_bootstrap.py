@@ -10,6 +10,10 @@ def refuse(*_args, **_kwargs):
 socket.getaddrinfo = socket.socket.connect = refuse
 import kb_pipeline.parsing as parsing
 assert not {"unstructured", "lxml", "pypdfium2"} & set(sys.modules), "importing the package loads parsers"
+parsing.warm_up(["text/markdown", "image/png"])
+assert not {"unstructured", "pypdfium2", "openpyxl"} & set(sys.modules), "Markdown loads what it does not need"
+assert parsing.parse(b"# x\\n\\n<div>y</div> <b>z</b>", "text/markdown")
+assert "unstructured" not in sys.modules, "HTML inside Markdown loads unstructured"
 parsing.warm_up()
 loaded = {"unstructured.partition.docx", "unstructured.partition.pptx", "pypdfium2", "openpyxl"}
 assert loaded <= set(sys.modules), "warm_up left something for the first document"

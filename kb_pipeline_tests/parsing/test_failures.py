@@ -20,7 +20,7 @@ from kb_pipeline.errors import (
     NoText,
     UnsupportedFormat,
 )
-from kb_pipeline.parsing import parse, registry
+from kb_pipeline.parsing import parse, text
 
 SECRET = "绝密内容 top secret"
 
@@ -148,6 +148,6 @@ def test_running_out_of_memory_is_told_apart(monkeypatch: pytest.MonkeyPatch) ->
     def exhausted(_data: bytes) -> list[object]:
         raise MemoryError
 
-    monkeypatch.setattr(registry, "PARSERS", {types.TEXT: exhausted})
+    monkeypatch.setattr(text, "parse_text", exhausted)
     with pytest.raises(MemoryLimitExceeded):
         parse(b"x", types.TEXT)

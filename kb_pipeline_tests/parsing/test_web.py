@@ -1,42 +1,12 @@
-"""HTML and Markdown: headings by tag, lists, code and tables as such."""
+"""HTML: headings by tag, tables as such."""
 
-from kb_pipeline.media_type import HTML, MARKDOWN
+from kb_pipeline.media_type import HTML
 from kb_pipeline.parsing import parse
 
 
 def outline(text: str | bytes, media_type: str) -> list[tuple[str, int | None, str]]:
     data = text if isinstance(text, bytes) else text.encode()
     return [(e.kind, e.level, e.text) for e in parse(data, media_type)]
-
-
-def test_markdown_structure_survives() -> None:
-    text = "# 部署\n\n先安装\n\n## 步骤\n\n- 下载\n- 解压\n\n```sh\nmake  all\n  ok\n```\n\n|a|b|\n|-|-|\n|1|2|\n"
-    assert outline(text, MARKDOWN) == [
-        ("title", 1, "部署"),
-        ("paragraph", None, "先安装"),
-        ("title", 2, "步骤"),
-        ("list_item", None, "下载"),
-        ("list_item", None, "解压"),
-        ("code", None, "make  all\n  ok"),
-        ("table", None, "a\tb\n1\t2"),
-    ]
-
-
-def test_code_and_tables_inside_a_list_are_code_and_tables() -> None:
-    text = "1. 启动\n\n   ```sh\n   ./start\n   ```\n\n2. 检查\n\n   |a|b|\n   |-|-|\n   |1|2|\n"
-    assert outline(text, MARKDOWN) == [
-        ("paragraph", None, "启动"),
-        ("code", None, "./start"),
-        ("paragraph", None, "检查"),
-        ("table", None, "a\tb\n1\t2"),
-    ]
-
-
-def test_front_matter_is_a_paragraph_and_no_heading() -> None:
-    assert outline("---\ntitle: 指南\n---\n# 开始\n", MARKDOWN) == [
-        ("paragraph", None, "title: 指南"),
-        ("title", 1, "开始"),
-    ]
 
 
 def test_html_headings_have_levels_and_scripts_and_navigation_are_dropped() -> None:
