@@ -85,15 +85,30 @@ def quarantined(connection: Connection, source_system: str | None = None, limit:
     return [Quarantined(*row) for row in rows]
 
 
+# A stage is asked again for documents that are not settled, and reading (raw) for keys that are hinted.
+_RETRY = """
+WITH retried AS (
+    UPDATE kb.stage_state s SET status = 'retry', updated_at = now() FROM kb.document d
+    WHERE d.document_id = s.document_id AND s.status = 'quarantined' AND d.deleted_at IS NULL
+        AND (%(ids)s::text[] IS NULL OR EXISTS (SELECT FROM unnest(%(ids)s) p WHERE starts_with(s.document_id, p)))
+        AND (%(source)s::text IS NULL OR d.source_system = %(source)s)
+    RETURNING s.document_id, s.stage
+), unsettled AS (
+    UPDATE kb.document SET settled_key = NULL, attempts = 0, retry_at = NULL
+    WHERE document_id IN (SELECT document_id FROM retried)
+), hinted AS (
+    INSERT INTO kb.hint (source_system, key) SELECT d.source_system, d.key FROM kb.document d JOIN retried r
+    USING (document_id) WHERE r.stage = 'raw' ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM retried
+"""
+
+
 def retry(connection: Connection, document_ids: Sequence[str] | None, source_system: str | None) -> int:
     """Mark quarantined documents to be tried again by the next sync, by the beginnings of their ids; None means all."""
-    return connection.execute(
-        "UPDATE kb.stage_state s SET status = 'retry', updated_at = now() FROM kb.document d"
-        " WHERE d.document_id = s.document_id AND s.status = 'quarantined' AND d.deleted_at IS NULL"
-        " AND (%(ids)s::text[] IS NULL OR EXISTS (SELECT FROM unnest(%(ids)s) p WHERE starts_with(s.document_id, p)))"
-        " AND (%(source)s::text IS NULL OR d.source_system = %(source)s)",
-        {"ids": list(document_ids) if document_ids is not None else None, "source": source_system},
-    ).rowcount
+    ids = list(document_ids) if document_ids is not None else None
+    row = connection.execute(_RETRY, {"ids": ids, "source": source_system}).fetchone()
+    return int(row[0]) if row else 0
 
 
 def stats(connection: Connection, source_system: str, stage: StageName) -> dict[str, int]:

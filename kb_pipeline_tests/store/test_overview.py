@@ -6,6 +6,7 @@ import pytest
 
 from kb_pipeline.store import overview
 from kb_pipeline.store.documents import known_versions, name_documents
+from kb_pipeline_tests.store.ledger_rows import document, stage
 from kb_pipeline_tests.support.lines import MASKING, LineSource
 
 
@@ -40,6 +41,13 @@ def test_retry_takes_ids_beginnings_of_ids_sources_or_all(filled: LineSource) ->
     assert overview.quarantined(filled.connection) == [], "it waits for the next sync"
     filled.sync()
     assert overview.retry(filled.connection, None, None) == 1
+
+
+def test_retry_of_a_document_that_could_not_be_read_has_it_read_again(filled: LineSource) -> None:
+    of = document(filled.connection, "hr", "huge.txt", content_hash=None)
+    stage(filled.connection, of, "raw", "quarantined", error_class="DocumentTooLarge")
+    assert overview.retry(filled.connection, [of], None) == 1
+    assert filled.connection.execute("SELECT source_system, key FROM kb.hint").fetchall() == [("hr", "huge.txt")]
 
 
 def test_a_deleted_document_leaves_the_quarantine(filled: LineSource) -> None:
@@ -91,13 +99,15 @@ def test_known_versions_are_those_of_live_documents(filled: LineSource) -> None:
 
 def test_documents_are_named_once_a_policy(filled: LineSource) -> None:
     named: list[str] = []
+    found = filled.connection.execute("SELECT document_id FROM kb.document WHERE deleted_at IS NULL").fetchall()
+    documents = [of for (of,) in found]
 
     def mask(key: str) -> str:
         named.append(key)
         return f"<{key}>"
 
-    assert name_documents(filled.connection, filled.lease, "policy 1", mask) == 3
-    assert name_documents(filled.connection, filled.lease, "policy 1", mask) == 0
-    assert name_documents(filled.connection, filled.lease, "policy 2", mask) == 3
+    assert name_documents(filled.connection, filled.lease, documents, "policy 1", mask) == 3
+    assert name_documents(filled.connection, filled.lease, documents, "policy 1", mask) == 0
+    assert name_documents(filled.connection, filled.lease, documents, "policy 2", mask) == 3
     assert len(named) == 6
     assert overview.quarantined(filled.connection)[0].name == "<bad.txt>"
