@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from kb_pipeline.doctor import Finding
+    from kb_pipeline.forecasting import SourcePlan
     from kb_pipeline.quarantine import QuarantineReport
     from kb_pipeline.reports import IngestReport, SyncReport
     from kb_pipeline.search.hybrid import Result
@@ -94,6 +95,12 @@ class KnowledgeBase:
         from kb_pipeline import syncing
 
         return syncing.sync(self.settings, names, syncing.SyncOptions(confirm_deletes, rehash, full, keys))
+
+    def plan(self, *names: str) -> list[SourcePlan]:
+        """What syncing the named sources, or all, would do and cost. Nothing is written."""
+        from kb_pipeline import forecasting
+
+        return forecasting.plan(self.settings, names)
 
     def register_sources(self) -> None:
         """Make every known source system a Dagster partition, so that the UI offers it."""

@@ -35,6 +35,7 @@ for _verb in (
     looking.history,
     running.ingest,
     running.sync,
+    operating.plan,
     looking.search,
     looking.quarantine,
     operating.doctor,

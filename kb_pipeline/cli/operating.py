@@ -1,6 +1,8 @@
-"""Verbs that keep an installation well: up, down, doctor."""
+"""Verbs that keep an installation well: up, down, doctor, plan."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,6 +10,9 @@ from kb_pipeline import console
 from kb_pipeline.cli.options import json_option
 from kb_pipeline.knowledge_base import KnowledgeBase
 from kb_pipeline.local.stack import ServiceStatus
+
+if TYPE_CHECKING:
+    from kb_pipeline.forecasting import SourcePlan
 
 
 @click.command()
@@ -50,3 +55,59 @@ def doctor(base: KnowledgeBase, as_json: bool) -> None:
         console.table("", ("", "check", "seen", "remedy"), rows)
     if not all(f.ok for f in findings):
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@json_option
+@click.pass_obj
+def plan(base: KnowledgeBase, names: tuple[str, ...], as_json: bool) -> None:
+    """What syncing NAMES, or all source systems, would do and cost. Nothing is written."""
+    plans = base.plan(*names)
+    if as_json:
+        console.print_json({"plans": plans})
+        return
+    numbers = ("objects", "documents", "add", "change", "move", "delete", "unsettled", "MB to read")
+    rows = [
+        (
+            p.source_system,
+            p.listed,
+            p.live,
+            p.add,
+            p.change,
+            p.move,
+            p.delete,
+            sum(p.unsettled.values()),
+            f"{p.bytes_to_read / 1e6:.1f}",
+        )
+        for p in plans
+    ]
+    console.table("what a sync would do", ("source system", *numbers), rows, numbers=numbers)
+    for p in plans:
+        _show_estimate(p)
+
+
+def _show_estimate(p: SourcePlan) -> None:
+    e = p.estimate
+    if e.documents:
+        basis = ", ".join(f"{count} by {BASIS[name]}" for name, count in e.basis.items())
+        console.say(
+            f"{p.source_system}: at most {e.chunks} chunks, {e.tokens} tokens and {e.model_seconds:g} seconds of the"
+            f" model for {e.documents} documents (estimated: {basis})"
+        )
+    for stage, count in p.unsettled.items():
+        console.say(f"{p.source_system}: {count} unchanged documents have work left, from {stage} on")
+    if p.brake:
+        console.say(
+            f"{p.source_system}: {p.delete} of {p.live} documents are gone: a sync would delete nothing before"
+            f" --confirm-deletes",
+            "yellow",
+        )
+
+
+BASIS = {
+    "kind": "their kind in this source",
+    "source": "this source",
+    "all": "all sources",
+    "default": "rules of thumb: there is no history yet",
+}
