@@ -38,6 +38,13 @@ WHERE l.holder IS NULL OR l.holder = %(holder)s OR l.expires_at < now()
        SELECT FROM pg_stat_activity a WHERE a.pid = l.backend_pid AND a.backend_start <= l.heartbeat_at))
 RETURNING token
 """
+# Holders that are alive: neither lapsed nor dead (as _TAKE sees it).
+_HOLDERS = """
+SELECT l.source_system, l.holder FROM kb.source_lease l
+WHERE l.holder IS NOT NULL AND l.expires_at >= now()
+  AND (l.heartbeat_at >= now() - make_interval(secs => %s) OR EXISTS (
+       SELECT FROM pg_stat_activity a WHERE a.pid = l.backend_pid AND a.backend_start <= l.heartbeat_at))
+"""
 _RENEW = """
 UPDATE kb.source_lease SET heartbeat_at = now(), expires_at = now() + make_interval(secs => %(ttl)s)
 WHERE source_system = %(source)s AND token = %(token)s AND holder = %(holder)s RETURNING token
@@ -113,6 +120,11 @@ def release(dsn: str, lease: Lease) -> None:
         lease._thread.join(timeout=5)
     with connect(dsn) as connection:
         connection.execute(_RELEASE, {"source": lease.source_system, "token": lease.token, "holder": lease.holder})
+
+
+def holders(connection: Connection) -> dict[str, str]:
+    """Who works on which source system at this moment: source system -> holder (a run's id)."""
+    return dict(connection.execute(_HOLDERS, (DEAD_AFTER_SECONDS,)).fetchall())
 
 
 def _keep(lease: Lease, connection: Connection, dsn: str, ttl_seconds: float) -> None:

@@ -1,0 +1,47 @@
+"""The source systems that the ledger knows, and which of them has its deletes held back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from kb_pipeline.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSource:
+    """A source system: when its listing last differed from the one before (None: never listed), and whether it was
+    removed."""
+
+    name: str
+    listed_at: datetime | None
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """Deletes that wait for someone's word: documents that are `gone` for good, of `live` ones, for `seconds` now."""
+
+    gone: int
+    live: int
+    moved: int
+    since: str
+    seconds: float
+
+
+def ledger_sources(connection: Connection) -> list[LedgerSource]:
+    """Every source system that was ever looked at, by name."""
+    rows = connection.execute("SELECT source_system, listed_at, removed_at IS NOT NULL FROM kb.source ORDER BY 1")
+    return [LedgerSource(*row) for row in rows]
+
+
+def brake_of(connection: Connection, source_system: str) -> Brake | None:
+    """The source's brake, None while nothing is held back."""
+    row = connection.execute(
+        "SELECT coalesce((brake->>'gone')::bigint, 0), coalesce((brake->>'live')::bigint, 0),"
+        " coalesce((brake->>'moved')::bigint, 0), brake->>'since',"
+        " extract(epoch FROM clock_timestamp() - (brake->>'since')::timestamptz)::float8"
+        " FROM kb.source WHERE source_system = %s AND brake IS NOT NULL",
+        (source_system,),
+    ).fetchone()
+    return Brake(*row) if row else None
