@@ -1,7 +1,9 @@
 """One batch of texts through the service: whatever is wrong with one of them costs that one alone.
 
-A batch that is refused, or that fails every time, is split in halves until the text at fault stands alone. It is cut
-if it is too long and rejected otherwise, once a plain word has shown that the service itself is well.
+A batch that is refused, or that fails every time, is split in halves until the text at fault stands alone, once a
+plain word has shown that the service itself is well. A text that is too long is cut. One that the model answers with an
+error, or with nothing usable, is rejected: asking again would be in vain. One that nobody answers (no connection, not
+in time, too busy) is left unanswered, to be asked for again another time.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kb_pipeline.embedding.answers import is_length_refusal, shortened
-from kb_pipeline.embedding.servers import Answer, Failing, Refused, Servers, without_password
+from kb_pipeline.embedding.servers import Answer, Failing, Refused, Servers
+from kb_pipeline.embedding.troubles import Trouble, without_password
 from kb_pipeline.embedding.vectors import Vectors
-from kb_pipeline.errors import SettingsError, TextRejected
+from kb_pipeline.errors import EmbeddingUnavailable, SettingsError, TextRejected, TextUnanswered
 
 CONTROL_TEXT = "test"
 
@@ -37,53 +40,73 @@ class EmbeddingUsage:
 class Batch:
     """What has become of some texts so far; positions are those in `texts`. For one thread.
 
-    `vectors` holds rows (d,) of unit length; a position ends in `vectors` or in `rejected`. What is raised concerns
-    the service, not the texts: EmbeddingUnavailable or SettingsError.
+    `vectors` holds rows (d,) of unit length; a position ends in `vectors`, `rejected` or `unanswered`. What is raised
+    concerns the service, not the texts: EmbeddingUnavailable or SettingsError.
     """
 
     def __init__(self, servers: Servers, texts: Sequence[str]) -> None:
         self.vectors: dict[int, Vectors] = {}
         self.rejected: dict[int, TextRejected] = {}
+        self.unanswered: dict[int, TextUnanswered] = {}
         self.usage = EmbeddingUsage()
         self._servers = servers
         self._texts = texts
 
-    def embed(self, positions: Sequence[int], retries: int | None = None) -> Batch:
-        """Embed the texts at `positions`; `retries` None means as many as the settings say. Returns itself."""
+    def embed(self, positions: Sequence[int]) -> Batch:
+        """Embed the texts at `positions`, with as many retries as the settings say. Returns itself."""
         try:
-            answer = self._call([self._texts[i] for i in positions], retries)
-        except (Refused, Failing) as error:
-            self._sort_out(positions, error, retries)
-            return self
+            self._keep_all(positions, self._call([self._texts[i] for i in positions]))
+        except Refused as refused:
+            self._refused(positions, refused)
+        except Failing as failing:
+            self._check_others_pass()
+            self._servers.blame_texts()
+            self._servers.rest(failing.trouble)
+            for part in _halves(positions):
+                self._narrow(part)
+        return self
+
+    def _narrow(self, positions: Sequence[int]) -> None:
+        """Texts of a batch that failed to the end: the service is well, so long waits would not help. Only a text that
+        stands alone is tried twice."""
+        alone = len(positions) == 1
+        try:
+            self._keep_all(positions, self._call([self._texts[i] for i in positions], retries=int(alone)))
+        except Refused as refused:
+            self._refused(positions, refused)
+        except Failing as failing:
+            self._servers.rest(failing.trouble)
+            if alone:
+                self._blame(positions[0], failing)
+            else:
+                for part in _halves(positions):
+                    self._narrow(part)
+
+    def _refused(self, positions: Sequence[int], refused: Refused) -> None:
+        if len(positions) > 1:
+            for part in _halves(positions):
+                self.embed(part)
+        elif is_length_refusal(refused.status, refused.server_message):
+            self._cut_and_embed(positions[0], refused)
+        else:
+            self._blame(positions[0], refused)
+
+    def _keep_all(self, positions: Sequence[int], answer: Answer) -> None:
         for row, i in enumerate(positions):
             if row in answer.unusable:
                 self._try_alone(i)
             else:
                 self._keep(i, answer.vectors[row])
-        return self
-
-    def _sort_out(self, positions: Sequence[int], error: Refused | Failing, retries: int | None) -> None:
-        if isinstance(error, Failing):
-            self._check_others_pass()
-            retries = 1  # the service is well, so long waits for these texts would not help
-        if len(positions) > 1:
-            half = len(positions) // 2
-            self.embed(positions[:half], retries)
-            self.embed(positions[half:], retries)
-        elif isinstance(error, Refused) and is_length_refusal(error.status, error.server_message):
-            self._cut_and_embed(positions[0], error)
-        else:
-            self._reject(positions[0], error)
 
     def _try_alone(self, position: int) -> None:
         """A text whose vector held NaN or only zeros gets one more chance: its neighbours may be the cause."""
         try:
             answer = self._call([self._texts[position]], retries=1)
         except (Refused, Failing) as error:
-            self._reject(position, error)
+            self._blame(position, error)
             return
         if answer.unusable:
-            self._reject(position, None)
+            self._blame(position, None)
         else:
             self._keep(position, answer.vectors[0])
 
@@ -95,30 +118,33 @@ class Batch:
             if not text:
                 break
             try:
-                answer = self._call([text], retries=None)
+                answer = self._call([text])
             except Refused as again:
                 error = again
                 continue
             except Failing as failing:
-                self._reject(position, failing)
+                self._blame(position, failing)
                 return
             if answer.unusable:
-                self._reject(position, None)
+                self._blame(position, None)
                 return
             self.usage.truncated += 1
             self._keep(position, answer.vectors[0])
             return
-        self._reject(position, error)
+        self._blame(position, error)
 
-    def _reject(self, position: int, error: Refused | Failing | None) -> None:
+    def _blame(self, position: int, error: Refused | Failing | None) -> None:
         self._check_others_pass()
-        self.rejected[position] = _rejection(error)
+        if isinstance(error, Failing) and error.trouble.silent:
+            self.unanswered[position] = _waiting(error.trouble)
+        else:
+            self.rejected[position] = _rejection(error)
 
     def _check_others_pass(self) -> None:
         """Before a text is blamed, see that the service embeds a plain word: if not, the service is at fault."""
         everywhere = ", ".join(map(without_password, self._servers.urls))
         try:
-            answer = self._call([CONTROL_TEXT], retries=0)
+            answer = self._call([CONTROL_TEXT], retries=1, patient=True)
         except Failing as failing:
             raise failing.unavailable from None
         except Refused as refused:
@@ -126,15 +152,23 @@ class Batch:
         if answer.unusable:
             raise refuses_all(everywhere, None)
 
-    def _call(self, texts: Sequence[str], retries: int | None) -> Answer:
+    def _call(self, texts: Sequence[str], retries: int | None = None, *, patient: bool = False) -> Answer:
+        if self._servers.given_up:
+            raise EmbeddingUnavailable("Another request has failed for good.")
         self.usage.calls += 1
-        answer = self._servers.embed(texts, retries=retries)
+        answer = self._servers.embed(texts, retries=retries, patient=patient)
         self.usage.tokens += answer.tokens
         return answer
 
     def _keep(self, position: int, vector: Vectors) -> None:
         self.vectors[position] = vector
         self.usage.texts += 1
+
+
+def _halves(positions: Sequence[int]) -> list[Sequence[int]]:
+    """The two halves; of one position, itself."""
+    half = len(positions) // 2
+    return [part for part in (positions[:half], positions[half:]) if part]
 
 
 def fault_of(text: str) -> TextRejected | None:
@@ -153,10 +187,18 @@ def _rejection(error: Refused | Failing | None) -> TextRejected:
     if isinstance(error, Refused):
         what = f"The embedding service refuses a text of this document (HTTP {error.status}), and no other."
     elif isinstance(error, Failing):
-        what = "The embedding service fails on a text of this document every time, while it embeds others."
+        what = f"The embedding service fails on a text of this document, and on no other: {error.trouble.what}."
     else:
         what = "The model returns no usable vector (not finite, or of length zero) for a text of this document."
     return TextRejected(what, "Serve the model in bfloat16 or float32, then `kb quarantine retry`; or edit the text.")
+
+
+def _waiting(trouble: Trouble) -> TextUnanswered:
+    """Why a text has no vector yet, without a word of it."""
+    return TextUnanswered(
+        f"The embedding service embeds other texts, but not one of this document: {trouble.what}.",
+        "It is tried again by later syncs; see what the service logs, or raise embedding.timeout_seconds.",
+    )
 
 
 def refuses_all(servers: str, refused: Refused | None) -> SettingsError:

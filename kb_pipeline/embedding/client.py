@@ -6,19 +6,21 @@ becomes of a batch that is refused, servers.py how a request is tried again, ans
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from kb_pipeline.contracts import MaskedText
 from kb_pipeline.embedding.answers import names_same_model
 from kb_pipeline.embedding.batch import CONTROL_TEXT, Batch, EmbeddingUsage, fault_of, refuses_all
-from kb_pipeline.embedding.servers import Failing, Refused, Servers, without_password
+from kb_pipeline.embedding.servers import Failing, Refused, Servers
+from kb_pipeline.embedding.troubles import without_password
 from kb_pipeline.embedding.vectors import Vectors
-from kb_pipeline.errors import EmbeddingUnavailable, SettingsError, TextRejected
+from kb_pipeline.errors import SettingsError, TextRejected, TextUnanswered
 
 __all__ = ["EmbeddingClient", "EmbeddingResult", "EmbeddingUsage", "ModelInfo"]
 
@@ -36,11 +38,13 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class EmbeddingResult:
-    """`vectors` is (n, d) float32, unit length, row i for texts[i]; a rejected text's row is zeros."""
+    """`vectors` is (n, d) float32, unit length, row i for texts[i]; zeros for a text that is rejected (asking again
+    would be in vain) or unanswered (it may be answered another time)."""
 
     vectors: Vectors
     rejected: Mapping[int, TextRejected]
     usage: EmbeddingUsage
+    unanswered: Mapping[int, TextUnanswered] = field(default_factory=dict)
 
 
 class EmbeddingClient:
@@ -64,21 +68,19 @@ class EmbeddingClient:
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="embed")
 
     def probe(self) -> ModelInfo:
-        """What is served, from /v1/models and one word embedded on every server. Needs one server that answers.
+        """What is served, from /v1/models and one word embedded on every server. Needs one server that answers, and
+        waits for it as long as for an answer.
 
         Raises EmbeddingUnavailable naming the address when none answers, SettingsError when one serves another
         model, wants another API key, or disagrees with its peers about the dimension.
         """
-        found: list[ModelInfo] = []
-        down: list[EmbeddingUnavailable] = []
-        for url in self._servers.urls:
-            try:
-                found.append(self._probe_one(url))
-            except EmbeddingUnavailable as error:
-                log.warning("%s", error)
-                down.append(error)
-        if not found:
-            raise down[0]
+        for attempt in itertools.count():
+            found, down = self._ask_all()
+            if found:
+                break
+            if attempt >= self._servers.retries or all(failing.trouble.timed_out for failing in down):
+                raise down[0].unavailable
+            self._servers.wait(attempt)
         dimensions = sorted({info.dimension for info in found})
         if len(dimensions) > 1:
             raise SettingsError(
@@ -86,6 +88,17 @@ class EmbeddingClient:
                 "Every address in embedding.urls must serve embedding.model, at one revision.",
             )
         return found[0]
+
+    def _ask_all(self) -> tuple[list[ModelInfo], list[Failing]]:
+        found: list[ModelInfo] = []
+        down: list[Failing] = []
+        for url in self._servers.urls:
+            try:
+                found.append(self._probe_one(url))
+            except Failing as failing:
+                log.warning("%s", failing.unavailable)
+                down.append(failing)
+        return found, down
 
     def _probe_one(self, url: str) -> ModelInfo:
         model = self._servers.model
@@ -99,9 +112,7 @@ class EmbeddingClient:
             )
         self._servers.dimension = None  # each server speaks for itself; probe compares them
         try:
-            answer = self._servers.embed([CONTROL_TEXT], url=url)
-        except Failing as error:
-            raise error.unavailable from None
+            answer = self._servers.embed([CONTROL_TEXT], url=url, retries=0)
         except Refused as error:
             raise refuses_all(without_password(url), error) from None
         if answer.unusable:
@@ -109,7 +120,8 @@ class EmbeddingClient:
         return ModelInfo(model, answer.vectors.shape[1], matching[0] if matching else None)
 
     def embed(self, texts: Sequence[MaskedText]) -> EmbeddingResult:
-        """Vectors for `texts`, in their order. Faulty texts are in `rejected`; the others are not affected.
+        """Vectors for `texts`, in their order. Texts without one are in `rejected` or `unanswered`; the others are not
+        affected.
 
         Raises EmbeddingUnavailable when the service stays away, SettingsError when it refuses key or model. Nothing
         of a failed call is kept: the caller commits what earlier calls returned.
@@ -134,23 +146,26 @@ class EmbeddingClient:
     def _result(self, count: int, faults: Mapping[int, TextRejected], done: Sequence[Batch]) -> EmbeddingResult:
         vectors = np.zeros((count, self._servers.dimension or 0), dtype=np.float32)
         rejected, usage = dict(faults), EmbeddingUsage()
+        unanswered: dict[int, TextUnanswered] = {}
         for batch in done:
             for i, vector in batch.vectors.items():
                 vectors[i] = vector
             rejected.update(batch.rejected)
+            unanswered.update(batch.unanswered)
             usage.add(batch.usage)
-        return EmbeddingResult(vectors, rejected, usage)
+        return EmbeddingResult(vectors, rejected, usage, unanswered)
 
     def embed_query(self, text: str, instruction: str = "") -> Vectors:
         """The vector (d,) float32 of a search text; too long a text is cut.
 
         With an instruction the model sees "Instruct: {instruction}\\nQuery:{text}", the form Qwen3-Embedding was
-        trained on (no blank after "Query:"). Raises TextRejected, or what `embed` raises.
+        trained on (no blank after "Query:"). Raises TextRejected, TextUnanswered, or what `embed` raises.
         """
         prompt = f"Instruct: {instruction}\nQuery:{text}" if instruction and text.strip() else text
         result = self._embed([prompt])
-        if 0 in result.rejected:
-            raise result.rejected[0]
+        for missing in (result.rejected, result.unanswered):
+            if 0 in missing:
+                raise missing[0]
         row: Vectors = result.vectors[0]
         return row
 

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 import openai
 
 from kb_pipeline.embedding.answers import MalformedAnswer, base_url, decode
+from kb_pipeline.embedding.troubles import Pace, Trouble, trouble_of, wait_seconds, without_password
 from kb_pipeline.embedding.vectors import Vectors
 from kb_pipeline.errors import EmbeddingUnavailable, SettingsError
 
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
+LONGEST_REST_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -45,31 +45,12 @@ class Refused(Exception):
 
 
 class Failing(Exception):
-    """Every attempt got HTTP 5xx: either the servers are down, or these texts bring them down."""
+    """Every attempt failed in a way that may pass: either the servers are down, or it is these texts' doing."""
 
-    def __init__(self, unavailable: EmbeddingUnavailable) -> None:
+    def __init__(self, unavailable: EmbeddingUnavailable, trouble: Trouble) -> None:
         super().__init__(unavailable.message)
         self.unavailable = unavailable
-
-
-@dataclass(frozen=True, slots=True)
-class _Trouble:
-    """Why one attempt failed, in our words, and what the server asked for."""
-
-    url: str
-    what: str
-    status: int | None = None
-    retry_after: float | None = None
-
-
-def wait_seconds(attempt: int, retry_after: float | None, jitter: float) -> float:
-    """Pause before the attempt after `attempt` (from 0): 0.5 s doubled each time, at most 30 s.
-
-    `jitter` in [0, 1) takes off up to half, so that clients that failed together do not come back together. A
-    server's Retry-After is obeyed when it asks for longer, up to the same 30 s.
-    """
-    wait = min(FIRST_WAIT_SECONDS * 2.0**attempt, LONGEST_WAIT_SECONDS) * (1 - jitter / 2)
-    return min(max(wait, retry_after or 0.0), LONGEST_WAIT_SECONDS)
+        self.trouble = trouble
 
 
 def is_loopback(url: str) -> bool:
@@ -79,12 +60,6 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def without_password(url: str) -> str:
-    """`url` as messages may show it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 class Servers:
@@ -100,6 +75,8 @@ class Servers:
         self._clients = {url: _openai_client(url, api_key, timeout) for url in urls}
         self._turns = itertools.cycle(urls)
         self._resting: dict[str, float] = {}
+        self._pace = Pace()
+        self._texts_at_fault = False
         self._lock = threading.Lock()
         self._given_up = threading.Event()
 
@@ -108,38 +85,63 @@ class Servers:
         return tuple(self._clients)
 
     def models(self, url: str) -> list[tuple[str, int | None]]:
-        """(name, most tokens of a text or None) of each model one server offers; empty when it has no such list."""
+        """(name, most tokens of a text or None) of each model one server offers; empty when it has no such list.
+
+        One attempt. Raises SettingsError (401, 403) or Failing.
+        """
         try:
-            page = self._clients[url].models.list()
+            page = self._clients[url].models.list(timeout=min(self._timeout, CONNECT_SECONDS))
             return [(str(card.id), getattr(card, "max_model_len", None)) for card in page.data]
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             self._refuse_settings(url, error.status_code)
         except openai.NotFoundError:
             return []
         except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
-            raise self._unavailable(_trouble(url, error)) from None
+            trouble = trouble_of(url, error)
+            raise Failing(self._unavailable(trouble), trouble) from None
 
-    def embed(self, texts: Sequence[str], *, url: str | None = None, retries: int | None = None) -> Answer:
+    def embed(
+        self, texts: Sequence[str], *, url: str | None = None, retries: int | None = None, patient: bool = False
+    ) -> Answer:
         """One request for `texts`, tried until it is answered: on `url`, or on each server in turn.
 
-        Raises Refused (the texts are at fault), SettingsError (401, 403, 404), Failing (5xx to the end) or
-        EmbeddingUnavailable (no connection, no answer in time, 429 or a malformed answer to the end).
+        A server that gives no answer in time is not asked again: that may take minutes each time. `patient`: wait for
+        as long as the settings say, whatever happened before. Raises Refused (the texts are at fault), SettingsError
+        (401, 403, 404) or Failing (anything else, to the end).
         """
         choices = 1 if url else len(self._clients)
-        attempts = (self._retries if retries is None else retries) + choices
+        attempts = (self._usual_retries() if retries is None else retries) + choices
         for attempt in itertools.count():
             chosen = url or self._next()
             try:
-                return self._request(chosen, texts)
+                return self._request(chosen, texts, self._timeout if patient else self._patience(texts))
             except (openai.OpenAIError, MalformedAnswer) as error:
                 trouble = self._sort_out(chosen, error)
-            if attempt + 1 >= attempts or self._given_up.is_set():
+            last = choices if trouble.timed_out else attempts
+            if attempt + 1 >= last or self._given_up.is_set():
                 break
             self._pause(attempt, trouble, alone=choices == 1)
-        unavailable = self._unavailable(trouble)
-        if trouble.status is not None and trouble.status >= 500:
-            raise Failing(unavailable)
-        raise unavailable
+        raise Failing(self._unavailable(trouble), trouble)
+
+    def blame_texts(self) -> None:
+        """Texts have failed while the service embeds others: from now on less time is spent on whoever fails."""
+        self._texts_at_fault = True
+
+    def rest(self, trouble: Trouble) -> None:
+        """Wait as a server asked, before it is asked for other texts; 2 seconds at most."""
+        self._given_up.wait(min(trouble.retry_after or 0.0, LONGEST_REST_SECONDS))
+
+    def wait(self, attempt: int) -> None:
+        """The pause after attempt number `attempt` (from 0) of something that is made of several requests."""
+        self._given_up.wait(wait_seconds(attempt, None, random.random()))  # noqa: S311 - jitter, no secret
+
+    @property
+    def retries(self) -> int:
+        return self._retries
+
+    @property
+    def given_up(self) -> bool:
+        return self._given_up.is_set()
 
     def give_up(self) -> None:
         """End every pause at once: one request has failed for good, so the others need not wait their turns out."""
@@ -154,10 +156,11 @@ class Servers:
         for client in self._clients.values():
             client.close()
 
-    def _request(self, url: str, texts: Sequence[str]) -> Answer:
+    def _request(self, url: str, texts: Sequence[str], seconds: float) -> Answer:
+        began = time.monotonic()
         try:
             response = self._clients[url].embeddings.create(
-                model=self.model, input=list(texts), encoding_format="base64"
+                model=self.model, input=list(texts), encoding_format="base64", timeout=_timeout(seconds)
             )
             vectors, unusable = decode(response.data, len(texts), self.dimension)
             tokens = response.usage.prompt_tokens if response.usage else 0
@@ -169,8 +172,15 @@ class Servers:
             if self.dimension not in (None, vectors.shape[1]):  # another thread's first answer came meanwhile
                 raise MalformedAnswer(f"vectors of {vectors.shape[1]} numbers where {self.dimension} were expected")
             self.dimension = vectors.shape[1]
+            self._pace.add(time.monotonic() - began, texts)
             self._resting.pop(url, None)
         return Answer(vectors, unusable, int(tokens))
+
+    def _patience(self, texts: Sequence[str]) -> float:
+        return min(self._timeout, self._pace.patience(texts)) if self._texts_at_fault else self._timeout
+
+    def _usual_retries(self) -> int:
+        return min(self._retries, 1) if self._texts_at_fault else self._retries
 
     def _next(self) -> str:
         """The next server that is not resting after a failure; the next one of all when every one is."""
@@ -182,16 +192,16 @@ class Servers:
                     return url
             return next(self._turns)
 
-    def _sort_out(self, url: str, error: Exception) -> _Trouble:
-        """What may pass if tried again, as a _Trouble; raises for what will not."""
+    def _sort_out(self, url: str, error: Exception) -> Trouble:
+        """What may pass if tried again, as a Trouble; raises for what will not."""
         if isinstance(error, openai.APIStatusError):
             if error.status_code in (401, 403, 404):
                 self._refuse_settings(url, error.status_code)
             if error.status_code in (400, 413, 422):
                 raise Refused(error.status_code, str(error.message)) from None
-        return _trouble(url, error)
+        return trouble_of(url, error)
 
-    def _pause(self, attempt: int, trouble: _Trouble, *, alone: bool) -> None:
+    def _pause(self, attempt: int, trouble: Trouble, *, alone: bool) -> None:
         seconds = wait_seconds(attempt, trouble.retry_after, random.random())  # noqa: S311 - jitter, no secret
         log.warning(
             "Embedding server %s: %s. Next attempt in at most %.1f s.",
@@ -207,7 +217,7 @@ class Servers:
         if not another_is_ready:
             self._given_up.wait(seconds)
 
-    def _unavailable(self, trouble: _Trouble) -> EmbeddingUnavailable:
+    def _unavailable(self, trouble: Trouble) -> EmbeddingUnavailable:
         url = without_password(trouble.url)
         return EmbeddingUnavailable(
             f"The embedding server {url} (setting embedding.urls) is of no use: {trouble.what}.",
@@ -227,34 +237,18 @@ class Servers:
         )
 
 
+def _timeout(seconds: float) -> openai.Timeout:
+    return openai.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
+
+
 def _openai_client(url: str, api_key: str | None, timeout: float) -> openai.OpenAI:
     client = openai.OpenAI(
         base_url=base_url(url),
         api_key=api_key or "none",
-        timeout=openai.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
+        timeout=_timeout(timeout),
         max_retries=0,  # those of Servers.embed are the only ones
         http_client=openai.DefaultHttpxClient(trust_env=not is_loopback(url)),
     )
     # Taken from OPENAI_ORG_ID and OPENAI_PROJECT_ID when not given, and they are no business of this service's.
     client.organization = client.project = None
     return client
-
-
-def _trouble(url: str, error: Exception) -> _Trouble:
-    if isinstance(error, openai.APITimeoutError):
-        return _Trouble(url, "it gave no answer in time")
-    if isinstance(error, openai.APIConnectionError):
-        return _Trouble(url, f"no connection ({type(error.__cause__ or error).__name__})")
-    if isinstance(error, openai.APIStatusError):
-        return _Trouble(url, f"HTTP {error.status_code}", error.status_code, _retry_after(error))
-    if isinstance(error, MalformedAnswer):
-        return _Trouble(url, f"it returned {error}")
-    return _Trouble(url, f"its answer cannot be read ({type(error).__name__})")
-
-
-def _retry_after(error: openai.APIStatusError) -> float | None:
-    """Seconds of a Retry-After header; the form that gives a date is rare and is left to the back-off."""
-    try:
-        return max(float(error.response.headers.get("retry-after", "")), 0.0)
-    except ValueError:
-        return None

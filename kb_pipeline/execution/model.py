@@ -11,7 +11,7 @@ import numpy as np
 
 from kb_pipeline.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome, Status, Task
 from kb_pipeline.embedding.vectors import to_half
-from kb_pipeline.errors import KbError, ServiceUnavailable, TextRejected, TransientError
+from kb_pipeline.errors import KbError, PermanentError, ServiceUnavailable, TextRejected, TextUnanswered, TransientError
 
 DOCUMENTS_PER_GROUP = 64
 TEXTS_PER_GROUP = 256
@@ -24,6 +24,8 @@ class Embedded(Protocol):
     def vectors(self) -> np.ndarray: ...
     @property
     def rejected(self) -> Mapping[int, TextRejected]: ...
+    @property
+    def unanswered(self) -> Mapping[int, TextUnanswered]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +76,31 @@ class ModelBatches:
         wanted = {name: text for document in group for name, text in document.texts.items()}
         vectors = self.ports.known(list(wanted))
         new = {name: text for name, text in wanted.items() if name not in vectors}
-        rejected: dict[str, TextRejected] = {}
+        missing: dict[str, KbError] = {}
         if new:
             result = self.ports.embed(list(new.values()))
             halves = to_half(result.vectors)
+            why: dict[int, KbError] = {**result.unanswered, **result.rejected}
             for index, name in enumerate(new):
-                if index in result.rejected:
-                    rejected[name] = result.rejected[index]
+                if index in why:
+                    missing[name] = why[index]
                 else:
                     vectors[name] = halves[index]
         each_ms = int((time.perf_counter() - started) * 1000 / len(group))
         for document in group:
-            yield self._finish(document, vectors, rejected, each_ms)
+            yield self._finish(document, vectors, missing, each_ms)
 
     def _finish(
         self,
         document: _Document,
         vectors: Mapping[str, np.ndarray],
-        rejected: Mapping[str, TextRejected],
+        missing: Mapping[str, KbError],
         duration_ms: int,
     ) -> Outcome:
         names = list(document.texts)
-        refused = [rejected[name] for name in names if name in rejected]
-        if refused:
-            return _failed(document.task, refused[0])
+        if errors := [missing[name] for name in names if name in missing]:
+            permanent = [error for error in errors if isinstance(error, PermanentError)]
+            return _failed(document.task, (permanent or errors)[0])
         matrix = np.stack([vectors[name] for name in names]) if names else np.zeros((0, 1), np.float16)
         try:
             ref, output_hash = self.ports.save(document.task, names, matrix)

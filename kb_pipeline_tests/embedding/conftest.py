@@ -18,7 +18,7 @@ DIMENSION = 8
 
 @dataclass
 class Reply:
-    """What the server sends: a status, a body (JSON unless bytes), headers, after `delay` seconds."""
+    """What the server sends: a status (0: it hangs up), a body (JSON unless bytes), headers, after `delay` seconds."""
 
     status: int = 200
     body: object = None
@@ -79,6 +79,9 @@ def _handler(server: FaultyServer) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, reply: Reply) -> None:
             time.sleep(reply.delay)
+            if not reply.status:
+                self.close_connection = True
+                return
             body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
             self.send_response(reply.status)
             self.send_header("Content-Type", "application/json")
@@ -96,9 +99,9 @@ def _handler(server: FaultyServer) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def faulty_server() -> Iterator[FaultyServer]:
+def faulty_server(port: int = 0) -> Iterator[FaultyServer]:
     server = FaultyServer()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
+    http = ThreadingHTTPServer(("127.0.0.1", port), _handler(server))
     http.daemon_threads = True
     server.url = f"http://127.0.0.1:{http.server_port}"
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -125,4 +128,4 @@ def second_server() -> Iterator[FaultyServer]:
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses of milliseconds: the faults are real, only the patience is not."""
-    monkeypatch.setattr("kb_pipeline.embedding.servers.FIRST_WAIT_SECONDS", 0.005)
+    monkeypatch.setattr("kb_pipeline.embedding.troubles.FIRST_WAIT_SECONDS", 0.005)

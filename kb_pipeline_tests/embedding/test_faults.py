@@ -1,16 +1,26 @@
 """The client on bad days: what is tried again, what is split, what is given up, and that no text is repeated."""
 
 import logging
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from kb_pipeline.embedding.client import EmbeddingClient
-from kb_pipeline.embedding.servers import wait_seconds
+from kb_pipeline.embedding.troubles import LEAST_PATIENCE_SECONDS, Pace, wait_seconds
 from kb_pipeline.embedding.vectors import unit
-from kb_pipeline.errors import EmbeddingUnavailable, SettingsError, TextRejected
-from kb_pipeline_tests.embedding.conftest import DIMENSION, FaultyServer, Reply, answer, refusal, vector_of
+from kb_pipeline.errors import EmbeddingUnavailable, SettingsError, TextRejected, TextUnanswered
+from kb_pipeline_tests.embedding.conftest import (
+    DIMENSION,
+    FaultyServer,
+    Reply,
+    answer,
+    faulty_server,
+    refusal,
+    vector_of,
+)
 
 SECRET = "zebra-crossing"
 TEXTS = [f"text {i:02}" for i in range(16)]
@@ -60,7 +70,7 @@ def test_retry_after_is_obeyed(server: FaultyServer) -> None:
 
 
 def test_pauses_double_up_to_a_limit_and_jitter_shortens_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kb_pipeline.embedding.servers.FIRST_WAIT_SECONDS", 0.5)
+    monkeypatch.setattr("kb_pipeline.embedding.troubles.FIRST_WAIT_SECONDS", 0.5)
     assert [wait_seconds(attempt, None, 0.0) for attempt in range(4)] == [0.5, 1.0, 2.0, 4.0]
     assert wait_seconds(100, None, 0.0) == 30.0
     assert wait_seconds(0, None, 0.999) == pytest.approx(0.25, abs=0.001)
@@ -150,6 +160,102 @@ def test_a_text_that_is_refused_or_fails_is_isolated(server: FaultyServer, statu
     np.testing.assert_allclose(result.vectors[good], unit(np.stack([vector_of(t) for t in TEXTS])), atol=1e-6)
     assert not result.vectors[9].any()
     assert result.usage.texts == 16
+
+
+EACH_FAULT = {
+    "500": (refusal("assertion failed", 500), "rejected"),
+    "HTML": (Reply(200, b"<html>"), "rejected"),
+    "no list": (Reply(200, {"data": "none"}), "rejected"),
+    "no vector": (Reply(200, {"data": []}), "rejected"),
+    "wrong length": (answer(["x"], [np.ones(3)]), "rejected"),
+    "429": (refusal("busy", 429), "unanswered"),
+    "502": (refusal("bad gateway", 502), "unanswered"),
+    "503": (refusal("starting", 503), "unanswered"),
+    "504": (refusal("gateway timeout", 504), "unanswered"),
+    "hang": (Reply(200, {}, delay=0.4), "unanswered"),
+    "closed": (Reply(0), "unanswered"),
+}
+
+
+@pytest.mark.parametrize("fault", EACH_FAULT)
+def test_what_is_wrong_with_one_text_every_time_costs_that_one_alone(server: FaultyServer, fault: str) -> None:
+    """Rejected when there is an answer and it is of no use: another one would be no better. Unanswered when there is
+    none: nobody has said anything about this text yet."""
+    reply, becomes = EACH_FAULT[fault]
+    server.respond = refuse_texts_with(SECRET, reply)
+    client = client_of(server, timeout_seconds=0.2)
+    client.probe()
+    result = client.embed([*TEXTS[:9], SECRET, *TEXTS[9:]])
+    assert {"rejected": list(result.rejected), "unanswered": list(result.unanswered)}[becomes] == [9]
+    assert len(result.rejected) + len(result.unanswered) == 1
+    assert result.usage.texts == 16
+    good = [i for i in range(17) if i != 9]
+    np.testing.assert_allclose(result.vectors[good], unit(np.stack([vector_of(t) for t in TEXTS])), atol=1e-6)
+    said = [*result.rejected.values(), *result.unanswered.values()]
+    assert all(SECRET not in str(error) and error.remedy for error in said)
+    assert isinstance(said[0], TextRejected if becomes == "rejected" else TextUnanswered)
+
+
+def test_texts_that_hang_cost_the_time_limit_once(server: FaultyServer) -> None:
+    """The first one shows that it is the texts; from then on patience is made of what good answers take."""
+    server.respond = refuse_texts_with(SECRET, Reply(200, {}, delay=4.0))
+    texts = [f"{SECRET} {n}" if n < 3 else f"text {n}" for n in range(80)]
+    client = client_of(server, timeout_seconds=3.0, batch_texts=16, concurrency=1, max_retries=4)
+    client.probe()
+    began = time.monotonic()
+    result = client.embed(texts)
+    spent = time.monotonic() - began
+    assert sorted(result.unanswered) == [0, 1, 2]
+    assert result.usage.texts == 77
+    naive = 3 * 5 * 3.0  # each text with each retry at the limit
+    assert spent < naive / 2
+
+
+def test_patience_follows_what_others_took() -> None:
+    pace = Pace()
+    assert pace.patience(["x" * 100]) == LEAST_PATIENCE_SECONDS
+    pace.add(0.1, ["word"])
+    pace.add(0.5, ["x" * 500, "x" * 500])
+    assert pace.patience(["word"]) == pytest.approx(5.0), "ten times the slowest"
+    assert pace.patience(["x" * 3000]) == pytest.approx(15.0), "a larger request is given more"
+
+
+def test_a_service_that_hangs_is_given_up_after_two_time_limits(server: FaultyServer) -> None:
+    """One for the texts, one for a plain word: not one for each retry."""
+    client = client_of(server, timeout_seconds=0.3, max_retries=4, concurrency=1)
+    client.probe()
+    server.batches.clear()
+    server.respond = lambda _: Reply(200, {}, delay=1.0)
+    with pytest.raises(EmbeddingUnavailable, match="no answer in time"):
+        client.embed(TEXTS)
+    assert len(server.batches) == 2
+
+
+def test_many_failing_texts_are_not_each_waited_for_as_long_as_the_first(server: FaultyServer) -> None:
+    server.respond = refuse_texts_with(SECRET, refusal("assertion failed", 500))
+    client = client_of(server, batch_texts=4, concurrency=1, max_retries=6)
+    client.embed([SECRET + "0", "a", "b", "c"])
+    first = len(server.batches)
+    client.embed([SECRET + "1", "d", "e", "f"])
+    assert len(server.batches) - first <= first - 5
+
+
+def test_a_search_whose_text_is_not_answered_says_so(server: FaultyServer) -> None:
+    server.respond = refuse_texts_with(SECRET, refusal("busy", 429))
+    with pytest.raises(TextUnanswered, match="HTTP 429"):
+        client_of(server).embed_query(SECRET)
+
+
+def test_the_first_call_waits_for_a_service_that_comes_up() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    client = EmbeddingClient([f"http://127.0.0.1:{port}"], "m", max_retries=10)
+    with ThreadPoolExecutor(1) as other:
+        found = other.submit(client.probe)
+        time.sleep(0.05)
+        with faulty_server(port):
+            assert found.result(timeout=30).dimension == DIMENSION
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0])
