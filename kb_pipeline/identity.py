@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 ID_DIGITS = 32
@@ -28,9 +28,12 @@ def hash_stream(pieces: Iterable[bytes]) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
 def canonical_json(value: Any) -> bytes:
     """One byte string for one value: keys sorted, no white space, UTF-8."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _digest(*parts: str) -> str:
@@ -52,13 +55,10 @@ def fingerprint(key_of_stage: str, input_hash: str) -> str:
     return _digest("fingerprint", key_of_stage, input_hash)
 
 
-def content_hash_of_rows(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Hash of an artifact's logical content: independent of how Arrow lays it out or compresses it."""
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(canonical_json(row))
-        digest.update(b"\n")
-    return digest.hexdigest()
+def content_hash_of_columns(columns: Mapping[str, Sequence[Any]]) -> str:
+    """Hash of an artifact's logical content, a list of values a column: independent of how Arrow lays it out or
+    compresses it."""
+    return sha256_hex(canonical_json(columns))
 
 
 def text_hash(text: str) -> str:
