@@ -164,7 +164,7 @@ class Ledger:
         """Artifacts that exist already, locked against collection until the caller's transaction ends."""
         rows = self.connection.execute(
             "SELECT fingerprint, uri, size, sha256, output_hash, rows, stats FROM kb.artifact"
-            " WHERE fingerprint = ANY(%s) FOR SHARE",
+            " WHERE fingerprint = ANY(%s) ORDER BY fingerprint FOR SHARE",
             (list(fingerprints),),
         )
         return {r[0]: KnownArtifact(ArtifactRef(r[1], r[2], r[3]), r[4], r[5], r[6]) for r in rows}
