@@ -98,8 +98,6 @@ def vectors_to_table(text_hashes: Sequence[str], vectors: np.ndarray) -> tuple[p
     table = pa.Table.from_arrays([names, column], schema=embedding_schema(dimension))
     content = [base64.b64encode(half.tobytes()).decode()]
     return table, content_hash_of_columns({"text_hash": text_hashes, "dimension": [dimension], "vector": content})
-        {"text_hash": list(text_hashes), "dimension": [dimension], "vector": [content]}
-    )
 
 
 def table_to_vectors(table: pa.Table) -> dict[str, np.ndarray]:
