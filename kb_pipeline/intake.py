@@ -1,6 +1,6 @@
 """What a source has to do, before any run: its listing compared with the ledger, its backlog counted.
 
-No lease, no Dagster: a sensor's tick, a schedule's and `kb sync` ask here first; where there is no work there is no run.
+No lease, no Dagster: a sensor's tick, a schedule's and `kb sync` ask here first; no work, no run.
 """
 
 from __future__ import annotations

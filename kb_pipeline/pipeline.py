@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from kb_pipeline.contracts import ArtifactRef, MaskedChunk, StageName, Task
-from kb_pipeline.errors import ArtifactDamaged
 from kb_pipeline.execution.model import ModelBatches, ModelPorts
 from kb_pipeline.executors import LazyClient, Workers
 from kb_pipeline.faults import fault_point
@@ -25,8 +24,7 @@ from kb_pipeline.settings import Settings
 from kb_pipeline.sources.observing import Looker
 from kb_pipeline.sources.reconciling import reconcile
 from kb_pipeline.stages import WorkerJob, access_key, catalogue, chain_key, load, raw_prefix
-from kb_pipeline.store import overview
-from kb_pipeline.store.artifacts import read_table, table_to_records, vectors_to_table, write_table
+from kb_pipeline.store.artifacts import read_table, vectors_to_table, write_table
 from kb_pipeline.store.backlog import Backlog, choose_scope, count_backlog, ensure_source, resume_source, settle
 from kb_pipeline.store.database import Connection, connect, database_errors, migrate
 from kb_pipeline.store.deletes import count_deletes, delete_gone, set_brake
@@ -35,14 +33,10 @@ from kb_pipeline.store.hints import due_hints
 from kb_pipeline.store.lease import Lease
 from kb_pipeline.store.ledger import Ledger
 from kb_pipeline.store.objects import ObjectStore
-from kb_pipeline.store.overview import Passage
 from kb_pipeline.store.publish import Publisher
 from kb_pipeline.store.spaces import Space, active_space, build_index, ensure_space
 
 log = logging.getLogger("kb_pipeline.progress")
-
-SAMPLED_PASSAGES = 100
-SAMPLED_DOCUMENTS = 20
 
 
 @dataclass
@@ -213,22 +207,6 @@ class SourceRun:
 
     def _ledger(self, model_key: str = "") -> Ledger:
         return Ledger(self.connection, self.lease, self.run_id, model_key, self.state.scope)
-
-    def sample(self, report: StageReport) -> list[Passage]:
-        """Masked passages to show and to check: of the masked chunks while they are not published yet, else of what is
-        (a run with nothing to do reads no object)."""
-        if report.stage == "publish" or not report.done:
-            return overview.passages(self.connection, self.source_system, SAMPLED_PASSAGES)
-        artifacts = overview.current_artifacts(self.connection, self.source_system, "mask")
-        step = max(1, len(artifacts) // SAMPLED_DOCUMENTS)
-        found: list[Passage] = []
-        for _, name, ref in artifacts[::step][:SAMPLED_DOCUMENTS]:
-            try:
-                chunks: list[MaskedChunk] = table_to_records(read_table(self.store, ref), MaskedChunk)
-            except ArtifactDamaged:  # made again when a stage needs it: no reason to fail one that does not
-                continue
-            found += [Passage(name, " > ".join(c.section_path), str(c.page_start or ""), c.content) for c in chunks[:5]]
-        return found
 
     def _space(self) -> Space | None:
         """The active space, checked against the settings; made when the first vectors are there to be published."""

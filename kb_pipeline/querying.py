@@ -113,7 +113,7 @@ def frame(settings: Settings, stage: str, source: str, limit: int | None) -> pd.
     store = object_store(settings)
     frames = []
     with connected(settings) as connection:
-        for document_id, source_file, ref in overview.current_artifacts(connection, source, name)[:limit]:
+        for document_id, source_file, ref in overview.current_artifacts(connection, source, name, limit=limit):
             part = read_table(store, ref).to_pandas()
             part.insert(0, "document_id", document_id)
             part.insert(1, "source_file", source_file)

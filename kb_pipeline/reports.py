@@ -20,7 +20,8 @@ TOTALS = ("object_reads", "object_writes", "model_calls", "model_texts")
 class SyncReport:
     """What a sync of one source system did, all its runs together. `stages` maps a stage to its report, totals add up
     over the stages. `listed` objects were compared with the ledger; `run_id` is the last run's, empty when there was
-    nothing to do. `brake` holds the numbers when deletes wait for a word, `waiting` counts what failed and is tried again later.
+    nothing to do. `brake` holds the numbers when deletes wait for a word, `waiting` counts what failed and is tried
+    again later.
     """
 
     source_system: str

@@ -7,6 +7,7 @@ from dagster import (
     AssetCheckResult,
     AssetExecutionContext,
     AssetKey,
+    AssetRecordsFilter,
     AssetsDefinition,
     Config,
     DataVersion,
@@ -15,6 +16,7 @@ from dagster import (
     MetadataValue,
     asset,
 )
+from dagster._core.definitions.data_version import extract_data_version_from_entry
 from pydantic import Field
 
 from kb_pipeline.contracts import StageName
@@ -23,8 +25,9 @@ from kb_pipeline.defs.partitions import source_systems
 from kb_pipeline.defs.resources import KnowledgeBaseResource, SGLangResource
 from kb_pipeline.errors import KbError
 from kb_pipeline.pipeline import SourceRun, run_one, source_run
+from kb_pipeline.runner import StageReport
+from kb_pipeline.sampling import sample
 from kb_pipeline.settings import Settings
-from kb_pipeline.store import overview
 from kb_pipeline.store.overview import Passage
 
 OWNERS = ["team:knowledge-base"]
@@ -78,12 +81,12 @@ def _materialize(
     try:
         with source_run(settings, source, context.run.run_id, last=_is_last(context, name)) as run:
             report = run_one(run, stage, **observing)
-            sample = run.sample(report) if stage in metadata.SAMPLED else []
+            passages = sample(run, report) if stage in metadata.SAMPLED else []
             report.add_costs(run.object_costs())
             return MaterializeResult(
-                metadata=metadata.describe(run, report, stage, sample),
-                data_version=DataVersion(overview.data_version(run.connection, source, stage)),
-                check_results=check(run, sample) if check else [],
+                metadata=metadata.describe(run, report, stage, passages),
+                data_version=_data_version(context, report),
+                check_results=check(run, passages) if check else [],
             )
     except KbError as error:
         raise Failure(
@@ -91,6 +94,17 @@ def _materialize(
             metadata={"error": type(error).__name__, "remedy": MetadataValue.text(error.remedy)},
             allow_retries=False,
         ) from error
+
+
+def _data_version(context: AssetExecutionContext, report: StageReport) -> DataVersion:
+    """A new version if this run changed what the stage holds for the partition, else the last one."""
+    if not (report.done or report.deleted):
+        of_partition = AssetRecordsFilter(context.asset_key, asset_partitions=[context.partition_key])
+        for record in context.instance.fetch_materializations(of_partition, limit=1).records:
+            last = extract_data_version_from_entry(record.event_log_entry)
+            if last:
+                return last
+    return DataVersion(context.run.run_id)
 
 
 class RawDocumentsConfig(Config):

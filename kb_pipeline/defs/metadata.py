@@ -17,7 +17,7 @@ SAMPLE_ROWS = 5
 SAMPLE_CHARACTERS = 300
 NEWEST_QUARANTINED = 10
 # Text is shown from here on only: before, it is not masked.
-SAMPLED: tuple[StageName, ...] = ("mask", "embed", "publish")
+SAMPLED: tuple[StageName, ...] = ("mask", "publish")
 
 
 def describe(

@@ -1,4 +1,4 @@
-"""Looking at hinted keys: their bytes are read and hashed; the ledger is told, and the hint goes, in one transaction."""
+"""Looking at hinted keys: bytes are read and hashed; the ledger is told, and the hint goes, in one transaction."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def count_backlog(connection: Connection, source_system: str, chain: str, access
         values,
     ).fetchone()
     documents = connection.execute(
-        "SELECT"
+        "SELECT"  # noqa: S608
         f" count(*) FILTER (WHERE settled_key IS DISTINCT FROM %(chain)s AND content_hash IS NOT NULL AND {_DUE}),"
         f" count(*) FILTER (WHERE settled_key IS DISTINCT FROM %(chain)s AND content_hash IS NOT NULL AND NOT {_DUE}),"
         " count(*) FROM kb.document WHERE source_system = %(source)s AND deleted_at IS NULL AND forgotten_at IS NULL",

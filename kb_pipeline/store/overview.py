@@ -48,15 +48,21 @@ class Passage:
     content: MaskedText
 
 
-def passages(connection: Connection, source_system: str, limit: int) -> list[Passage]:
-    """Published passages of a source, spread over it and the same ones each time."""
+def passages(connection: Connection, source_system: str, documents: Sequence[str] | None, limit: int) -> list[Passage]:
+    """Published passages of a source (of these documents; None: of all), the same ones each time."""
     rows = connection.execute(
-        "SELECT coalesce(d.display_name, ''), array_to_string(c.section_path, ' > '), coalesce(c.page_start::text, ''),"
-        " c.content FROM kb.chunk c JOIN kb.document d USING (document_id) WHERE d.source_system = %s"
-        " ORDER BY c.chunk_id LIMIT %s",
-        (source_system, limit),
+        sql.SQL(
+            "SELECT coalesce(d.display_name, ''), array_to_string(c.section_path, ' > '),"
+            " coalesce(c.page_start::text, ''), c.content FROM kb.chunk c JOIN kb.document d USING (document_id)"
+            " WHERE d.source_system = %(source)s {} ORDER BY c.chunk_id LIMIT %(limit)s"
+        ).format(_of(documents)),
+        {"source": source_system, "documents": documents, "limit": limit},
     )
     return [Passage(row[0], row[1], row[2], MaskedText(row[3])) for row in rows]
+
+
+def _of(documents: Sequence[str] | None) -> sql.SQL:
+    return sql.SQL("" if documents is None else "AND d.document_id = ANY(%(documents)s)")
 
 
 def spaces(connection: Connection) -> list[SpaceOverview]:
@@ -133,15 +139,23 @@ def rows_held(connection: Connection, source_system: str, stage: StageName) -> i
 
 
 def current_artifacts(
-    connection: Connection, source_system: str, stage: StageName
+    connection: Connection,
+    source_system: str,
+    stage: StageName,
+    documents: Sequence[str] | None = None,
+    limit: int | None = None,
 ) -> list[tuple[str, str, ArtifactRef]]:
-    """(document id, masked name, artifact) of every live document that has an ok artifact at this stage."""
+    """(document id, masked name, artifact) of live documents that have an ok artifact at this stage, by key; of these
+    documents (None: of all), at most `limit`."""
     rows = connection.execute(
-        "SELECT d.document_id, coalesce(d.display_name, d.document_id), a.uri, a.size, a.sha256"
-        " FROM kb.stage_state s JOIN kb.document d USING (document_id) JOIN kb.artifact a USING (fingerprint)"
-        " WHERE d.source_system = %s AND d.deleted_at IS NULL AND s.stage = %s AND s.status = 'ok'"
-        " ORDER BY d.key",
-        (source_system, stage),
+        sql.SQL(
+            "SELECT d.document_id, coalesce(d.display_name, d.document_id), a.uri, a.size, a.sha256"
+            " FROM kb.stage_state s JOIN kb.document d USING (document_id) JOIN kb.artifact a USING (fingerprint)"
+            " WHERE d.source_system = %(source)s AND d.deleted_at IS NULL AND s.stage = %(stage)s"
+            " AND s.status = 'ok' {}"
+            " ORDER BY d.key LIMIT %(limit)s"
+        ).format(_of(documents)),
+        {"source": source_system, "stage": stage, "documents": documents, "limit": limit},
     )
     return [(row[0], row[1], ArtifactRef(*row[2:])) for row in rows]
 
@@ -170,17 +184,3 @@ def bad_vectors(connection: Connection, source_system: str, table: str) -> int:
         (source_system,),
     ).fetchone()
     return int(row[0]) if row else 0
-
-
-def data_version(connection: Connection, source_system: str, stage: StageName) -> str:
-    """One short value for everything this stage holds for a source; equal content, equal value.
-
-    Computed in the database, where the rows are: it tells versions apart in the UI and names nothing.
-    """
-    row = connection.execute(
-        "SELECT md5(coalesce(string_agg(s.document_id || ':' || coalesce(s.output_hash, ''), ','"
-        " ORDER BY s.document_id), '')) FROM kb.stage_state s JOIN kb.document d USING (document_id)"
-        " WHERE d.source_system = %s AND d.deleted_at IS NULL AND s.stage = %s AND s.status = 'ok'",
-        (source_system, stage),
-    ).fetchone()
-    return str(row[0])[:16] if row else ""

@@ -84,15 +84,6 @@ def test_a_vector_that_is_not_of_unit_length_shows(filled: LineSource) -> None:
     assert overview.bad_vectors(filled.connection, "hr", "vector_m_8") == 1
 
 
-def test_a_data_version_changes_with_the_content_alone(filled: LineSource) -> None:
-    before = overview.data_version(filled.connection, "hr", "mask")
-    filled.sync()
-    assert overview.data_version(filled.connection, "hr", "mask") == before
-    filled.write(b="three and more")
-    filled.sync()
-    assert overview.data_version(filled.connection, "hr", "mask") != before
-
-
 def test_known_versions_are_those_of_live_documents(filled: LineSource) -> None:
     assert set(known_versions(filled.connection, "hr")) == {"a.txt", "b.txt", "bad.txt"}
 
