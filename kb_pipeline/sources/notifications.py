@@ -227,15 +227,22 @@ def _errors(url: str) -> Iterator[None]:
             f"The region of the queue {url} is not known.", "Set notifications.region or AWS_DEFAULT_REGION."
         ) from None
     except ClientError as error:
-        raise _refused(url, error.response.get("Error", {}).get("Code", "")) from None
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        raise _refused(url, error.response.get("Error", {}).get("Code", ""), status) from None
     except BotoCoreError as error:
-        raise NotificationsUnavailable(
-            f"The queue {url} does not answer ({type(error).__name__}).",
-            "Check notifications.queue_url and notifications.endpoint and that the service runs.",
-        ) from None
+        raise _silent(url, type(error).__name__) from None
 
 
-def _refused(url: str, code: str) -> NotificationsUnavailable:
+def _silent(url: str, kind: str) -> NotificationsUnavailable:
+    return NotificationsUnavailable(
+        f"The queue {url} does not answer ({kind}).",
+        "Check notifications.queue_url and notifications.endpoint and that the service runs.",
+    )
+
+
+def _refused(url: str, code: str, status: int) -> NotificationsUnavailable:
+    if status >= 500 or "Throttl" in code:
+        return _silent(url, code)
     if "NonExistentQueue" in code or "QueueDoesNotExist" in code:
         return NotificationsUnavailable(
             f"The queue {url} does not exist.",
