@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,3 +92,26 @@ def test_a_stream_hashes_as_its_bytes(pieces: list[bytes]) -> None:
 def test_a_model_is_named_with_its_revision_if_one_is_pinned() -> None:
     assert identity.model_key("m", "") == "m"
     assert identity.model_key("m", "abc") == "m@abc"
+
+
+OBJECTS = st.lists(st.tuples(st.text(), st.integers(0, 2**40), st.none() | st.text()), unique_by=lambda o: o[0])
+
+
+def _digest(objects: list[tuple[str, int, str | None]]) -> str:
+    digest = identity.ListingDigest()
+    for item in objects:
+        digest.add(*item)
+    return digest.hexdigest()
+
+
+@given(objects=OBJECTS, data=st.data())
+def test_a_listing_s_digest_does_not_depend_on_its_order(
+    objects: list[tuple[str, int, str | None]], data: st.DataObject
+) -> None:
+    assert _digest(data.draw(st.permutations(objects))) == _digest(objects)
+
+
+@pytest.mark.parametrize("other", [("b", 1, "e"), ("a", 2, "e"), ("a", 1, "f"), ("a", 1, None)])
+def test_a_listing_s_digest_tells_each_part_apart(other: tuple[str, int, str | None]) -> None:
+    one, more = ("a", 1, "e"), ("z", 9, "z")
+    assert len({_digest([one]), _digest([other]), _digest([one, more]), _digest([other, more]), _digest([])}) == 5

@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kb_pipeline.contracts import ArtifactRef, Task
-from kb_pipeline.planning import change_of, plan_batch
+from kb_pipeline.planning import Deletes, change_of, must_brake, pause_seconds, plan_batch
 from kb_pipeline.store.ledger import KnownArtifact
 
 
 @pytest.mark.parametrize(
-    ("known", "deleted", "found", "change"),
+    ("known", "deleted", "found", "elsewhere", "change"),
     [
-        (None, False, "a", "added"),
-        ("a", False, "b", "changed"),
-        ("a", False, "a", "touched"),
-        ("a", True, "a", "reappeared"),
-        ("a", True, "b", "reappeared"),
-        (None, True, "a", "added"),
+        (None, False, "a", "", "added"),
+        (None, False, "a", "live", "copied"),
+        (None, False, "a", "gone", "moved"),
+        (None, True, "a", "", "added"),
+        ("a", False, "b", "", "changed"),
+        ("a", False, "b", "live", "changed"),
+        ("a", False, "a", "", "touched"),
+        ("a", False, "a", "live", "touched"),
+        ("a", True, "a", "", "reappeared"),
+        ("a", True, "b", "live", "reappeared"),
+        ("a", True, "a", "gone", "moved"),
     ],
 )
-def test_what_the_bytes_say_about_a_document(known: str | None, deleted: bool, found: str, change: str) -> None:
-    assert change_of(known, deleted, found) == change
+def test_what_the_bytes_say_about_a_document(
+    known: str | None, deleted: bool, found: str, elsewhere: Literal["", "live", "gone"], change: str
+) -> None:
+    assert change_of(known, deleted, found, elsewhere) == change
+
+
+@pytest.mark.parametrize(
+    ("gone", "moved", "live", "brake"),
+    [
+        (0, 0, 100, False),
+        (20, 0, 100, False),  # a fifth is not more than a fifth
+        (21, 0, 100, True),
+        (19, 0, 50, False),  # fewer than the least number that counts
+        (20, 0, 50, True),
+        (60, 45, 100, False),  # moves are no loss
+        (60, 39, 100, True),
+        (100, 100, 100, False),
+        (3, 0, 3, True),  # an empty listing, however few there were
+        (1, 0, 1, True),
+    ],
+)
+def test_deletes_of_a_large_share_wait_for_a_word(gone: int, moved: int, live: int, brake: bool) -> None:
+    assert must_brake(Deletes(gone, moved, live), share=0.2, least=20) == brake
+
+
+@given(attempts=st.integers(1, 10**6), jitter=st.floats(0, 1))
+def test_pauses_grow_up_to_an_hour_and_are_spread(attempts: int, jitter: float) -> None:
+    assert 15 <= pause_seconds(attempts, jitter) <= 3600
+    assert pause_seconds(attempts, 0) == pause_seconds(attempts, 1) / 2
+    assert pause_seconds(attempts + 1, jitter) >= pause_seconds(attempts, jitter)
 
 
 def task(number: int, fingerprint: str) -> Task:

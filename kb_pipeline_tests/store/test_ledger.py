@@ -53,6 +53,9 @@ def test_a_second_sync_finds_nothing_to_do(source: LineSource) -> None:
     source.sync()
     source.worked.clear()
     reports = source.sync()
+    assert [(report.done, report.reused, report.considered) for report in reports.values()] == [(0, 0, 0)] * 5
+    source.connection.execute("UPDATE kb.document SET settled_key = NULL")
+    reports = source.sync()
     assert [(report.done, report.reused, report.considered) for report in reports.values()] == [(0, 2, 2)] * 5
     assert source.worked == []
 

@@ -15,12 +15,12 @@ from kb_pipeline import identity
 from kb_pipeline.contracts import ArtifactRef, Chunk, Element, MaskedChunk, MaskedText, Outcome, Stage, StageName, Task
 from kb_pipeline.embedding.batch import EmbeddingUsage
 from kb_pipeline.embedding.client import EmbeddingResult
-from kb_pipeline.errors import KbError, MaskingIncomplete
+from kb_pipeline.errors import KbError, MaskingIncomplete, ObjectChanged
 from kb_pipeline.execution.model import ModelBatches, ModelPorts
 from kb_pipeline.runner import StageReport, run_stage
 from kb_pipeline.settings import DefaultSettings, EmbeddingSettings, Settings
 from kb_pipeline.sources.observing import Looker, Observed
-from kb_pipeline.sources.reconciling import reconcile
+from kb_pipeline.sources.reconciling import Reconciled, reconcile
 from kb_pipeline.stages import catalogue, chain_key, failure, load, raw_prefix
 from kb_pipeline.store.artifacts import records_to_table, vectors_to_table, write_table
 from kb_pipeline.store.backlog import choose_scope, settle
@@ -74,16 +74,26 @@ class LineSource:
             else:
                 self.store.put(path, text.encode())
 
-    def observe(self) -> Observed:
-        """List, look at what differs, delete what is gone; the run takes on everything that is not settled."""
+    def reconcile(self) -> Reconciled:
+        """Compare the whole listing with the ledger."""
         source = self.lease.source_system
-        prefix = raw_prefix(source)
-        reconcile(self.connection, self.store, source, prefix)
-        seen = Looker(self.connection, self.store, self.lease, self.lease.holder, prefix, 10**6, lambda key: []).look(
-            10**6
+        return reconcile(self.connection, self.store, source, raw_prefix(source))
+
+    def look(self, limit: int = 10**6) -> Observed:
+        """Look at hinted keys; the run takes on every document that is not settled."""
+        source = self.lease.source_system
+        looker = Looker(
+            self.connection, self.store, self.lease, self.lease.holder, raw_prefix(source), 10**6, lambda key: []
         )
-        delete_gone(self.connection, self.lease, moved=False)
+        seen = looker.look(limit)
         self.scope = choose_scope(self.connection, source, chain_key(self.settings, source), 10**6)
+        return seen
+
+    def observe(self) -> Observed:
+        """List, look at what differs, delete what is gone."""
+        self.reconcile()
+        seen = self.look()
+        delete_gone(self.connection, self.lease, moved=False)
         return seen
 
     def stage(self, name: StageName) -> Stage:
@@ -117,6 +127,10 @@ class LineSource:
     def sync(self) -> dict[str, StageReport]:
         """Observe, then every stage."""
         self.observe()
+        return self.run_stages()
+
+    def run_stages(self) -> dict[str, StageReport]:
+        """Every stage on what the run takes on, then the moved documents go and what is done is settled."""
         names: tuple[StageName, ...] = ("parse", "chunk", "mask", "embed", "publish")
         reports = {name: self.run(name) for name in names}
         delete_gone(self.connection, self.lease, moved=True)
@@ -187,8 +201,10 @@ class _Worker:
         return make(task), kind
 
     def _parse(self, task: Task) -> list[Element]:
-        text = self.source.store.get(f"{raw_prefix(task.source_system)}/{task.key}").decode()
-        return [Element(line, "paragraph") for line in text.splitlines()]
+        data = self.source.store.get(f"{raw_prefix(task.source_system)}/{task.key}")
+        if identity.sha256_hex(data) != task.content_hash:
+            raise ObjectChanged("The object changed between listing and parsing.")
+        return [Element(line, "paragraph") for line in data.decode().splitlines()]
 
     def _chunk(self, task: Task) -> list[Chunk]:
         elements: list[Element] = load(self.source.store, task, Element)

@@ -1,0 +1,101 @@
+"""Deletes: out of every table at once, moves after their new key is published, the brake before anything is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from kb_pipeline.faults import on_reach
+from kb_pipeline.planning import Deletes
+from kb_pipeline.store.deletes import count_deletes, delete_gone, set_brake
+from kb_pipeline_tests.support.lines import LineSource
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+def brake(source: LineSource) -> object:
+    row = source.connection.execute("SELECT brake FROM kb.source WHERE source_system = 'hr'").fetchone()
+    return row and row[0]
+
+
+def test_moves_are_told_from_losses_by_their_bytes(source: LineSource) -> None:
+    source.write(a="one", b="two", c="three")
+    source.sync()
+    source.write(a=None, moved="one", b=None)
+    source.reconcile()
+    assert count_deletes(source.connection, "hr") == Deletes(2, 0, 3), "before anyone read the new key"
+    source.look()
+    assert count_deletes(source.connection, "hr") == Deletes(2, 1, 3)
+
+
+def test_a_copy_whose_original_goes_too_is_no_move(source: LineSource) -> None:
+    source.write(a="one", b="one", c="two")
+    source.sync()
+    source.write(a=None, b=None)
+    source.reconcile()
+    assert count_deletes(source.connection, "hr") == Deletes(2, 0, 3)
+
+
+def test_a_moved_document_stays_until_the_new_one_is_published(source: LineSource) -> None:
+    source.write(a="one", b="two")
+    source.sync()
+    source.write(a=None, moved="one")
+    source.observe()
+    assert source.published() == {"a": ["one"], "b": ["two"]}
+    source.run_stages()
+    assert source.published() == {"b": ["two"], "moved": ["one"]}
+
+
+def test_a_deleted_document_leaves_every_table_in_one_step(source: LineSource) -> None:
+    source.write(a="one", b="two")
+    source.sync()
+    source.write(a=None)
+    source.observe()
+    assert source.published() == {"b": ["two"]}
+    rows = source.connection.execute(
+        "SELECT d.deleted_at IS NOT NULL, v.withdrawn_at IS NOT NULL, count(s.stage) FROM kb.document d"
+        " JOIN kb.document_version v USING (document_id)"
+        " LEFT JOIN kb.stage_state s ON s.document_id = d.document_id AND s.stage = 'publish'"
+        " WHERE d.key = 'a.txt' GROUP BY 1, 2"
+    ).fetchall()
+    assert rows == [(True, True, 0)]
+
+
+def test_a_crash_between_two_batches_of_deletes_leaves_each_document_whole_or_gone(
+    source: LineSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kb_pipeline.store.deletes.PAGE", 2)
+    source.write(**{f"d{n}": f"text {n}\nand {n}" for n in range(5)})
+    source.sync()
+    source.write(**{f"d{n}": None for n in range(5)})
+    source.reconcile()
+
+    def die(name: str) -> None:
+        if name == "delete.committed":
+            raise Crash
+
+    with pytest.raises(Crash), on_reach(die):
+        delete_gone(source.connection, source.lease, moved=True)
+    left = source.published()
+    assert len(left) == 3
+    assert all(len(texts) == 2 for texts in left.values())
+    assert delete_gone(source.connection, source.lease, moved=True) == 3
+    assert source.published() == {}
+
+
+def test_the_brake_s_numbers_are_kept_with_since_when(source: LineSource) -> None:
+    source.write(a="one")
+    source.sync()
+    set_brake(source.connection, source.lease, Deletes(3, 1, 4))
+    first = brake(source)
+    assert isinstance(first, dict)
+    assert {k: first[k] for k in ("gone", "live", "moved")} == {"gone": 2, "live": 4, "moved": 1}
+    set_brake(source.connection, source.lease, Deletes(3, 1, 4))
+    assert brake(source) == first
+    set_brake(source.connection, source.lease, Deletes(4, 1, 4))
+    later = brake(source)
+    assert isinstance(later, dict)
+    assert (later["gone"], later["since"]) == (3, first["since"])
+    set_brake(source.connection, source.lease, None)
+    assert brake(source) is None
