@@ -5,22 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from kb_pipeline.embedding.vectors import Vectors, unit
-
-
-class Item(Protocol):
-    """One element of `data` in an OpenAI embedding response; read-only, so that the openai types fit."""
-
-    @property
-    def embedding(self) -> object: ...
-
-    @property
-    def index(self) -> int: ...
 
 
 class MalformedAnswer(ValueError):
@@ -45,16 +35,17 @@ def _last_part(name: str) -> str:
     return name.rstrip("/").rpartition("/")[2].casefold()
 
 
-def decode(items: Sequence[Item], count: int, dimension: int | None) -> tuple[Vectors, list[int]]:
+def decode(items: Sequence[Mapping[str, Any]], count: int, dimension: int | None) -> tuple[Vectors, list[int]]:
     """Vectors (count, d) float32 at unit length in the order of the texts, and the rows that are no usable vector.
 
+    `items` is `data` of an OpenAI embedding response: objects with an `index` and an `embedding`.
     A vector is base64 of little-endian float32, or a list of numbers. A row is unusable when a number in it is not
     finite or when its length is zero; it comes back as zeros. Raises MalformedAnswer when there is not one vector
     for each text, or not all have length `dimension` (None: any, but all the same).
     """
-    if sorted(item.index for item in items) != list(range(count)):
+    if sorted(item["index"] for item in items) != list(range(count)):
         raise MalformedAnswer(f"{len(items)} vectors, or wrongly numbered ones, for {count} texts")
-    rows = [_numbers(item.embedding) for item in sorted(items, key=lambda item: item.index)]
+    rows = [_numbers(item["embedding"]) for item in sorted(items, key=lambda item: item["index"])]
     lengths = {len(row) for row in rows}
     expected = dimension or max(lengths)
     if lengths != {expected} or expected == 0:

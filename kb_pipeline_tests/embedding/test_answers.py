@@ -1,7 +1,6 @@
 """Reading what servers say: the wordings that exist, and what no server should send."""
 
 import base64
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -25,10 +24,8 @@ OPENAI = (
 )
 
 
-@dataclass
-class Item:
-    index: int
-    embedding: object
+def item(index: int, embedding: object) -> dict[str, object]:
+    return {"index": index, "embedding": embedding}
 
 
 def encoded(*numbers: float) -> str:
@@ -53,14 +50,14 @@ def test_served_names_are_compared_by_their_last_part(configured: str, served: s
 
 
 def test_vectors_come_back_in_the_order_of_the_texts_and_at_unit_length() -> None:
-    vectors, unusable = decode([Item(1, encoded(0, 3)), Item(0, [4.0, 0.0])], 2, None)
+    vectors, unusable = decode([item(1, encoded(0, 3)), item(0, [4.0, 0.0])], 2, None)
     np.testing.assert_allclose(vectors, [[1, 0], [0, 1]])
     assert unusable == []
 
 
 def test_vectors_that_are_not_finite_or_zero_are_named() -> None:
     rows = [encoded(np.nan, 1), encoded(1, 0), encoded(0, 0), encoded(np.inf, 1)]
-    vectors, unusable = decode([Item(i, row) for i, row in enumerate(rows)], 4, 2)
+    vectors, unusable = decode([item(i, row) for i, row in enumerate(rows)], 4, 2)
     assert unusable == [0, 2, 3]
     np.testing.assert_allclose(vectors, [[0, 0], [1, 0], [0, 0], [0, 0]])
 
@@ -69,18 +66,18 @@ def test_vectors_that_are_not_finite_or_zero_are_named() -> None:
     "items",
     [
         [],
-        [Item(0, encoded(1, 0))],
-        [Item(0, encoded(1, 0)), Item(0, encoded(1, 0))],
-        [Item(0, encoded(1, 0)), Item(1, encoded(1, 0, 0))],
-        [Item(0, encoded(1)), Item(1, encoded(1))],
-        [Item(0, "not base64!"), Item(1, encoded(1, 0))],
-        [Item(0, "AAAAAAA="), Item(1, encoded(1, 0))],
-        [Item(0, [[1.0, 0.0]]), Item(1, encoded(1, 0))],
-        [Item(0, [None, "x"]), Item(1, encoded(1, 0))],
+        [item(0, encoded(1, 0))],
+        [item(0, encoded(1, 0)), item(0, encoded(1, 0))],
+        [item(0, encoded(1, 0)), item(1, encoded(1, 0, 0))],
+        [item(0, encoded(1)), item(1, encoded(1))],
+        [item(0, "not base64!"), item(1, encoded(1, 0))],
+        [item(0, "AAAAAAA="), item(1, encoded(1, 0))],
+        [item(0, [[1.0, 0.0]]), item(1, encoded(1, 0))],
+        [item(0, [None, "x"]), item(1, encoded(1, 0))],
     ],
     ids=["none", "too few", "one twice", "ragged", "another dimension", "no base64", "no float32", "nested", "words"],
 )
-def test_anything_but_one_vector_a_text_is_malformed(items: list[Item]) -> None:
+def test_anything_but_one_vector_a_text_is_malformed(items: list[dict[str, object]]) -> None:
     with pytest.raises(MalformedAnswer):
         decode(items, 2, 2)
 
