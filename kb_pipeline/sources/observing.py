@@ -88,7 +88,9 @@ class Looker:
         return list(readers.map(lambda one: self._read(one[0], one[1], known.get(one[0].key)), present))
 
     def _find(self, hint: Hint) -> ObjectInfo | None:
-        return hint.seen or self.store.head(self.prefix, hint.key)
+        # A listing shows the folder that a console made, an empty object "NAME/", as NAME: nobody can ask for that.
+        listed = hint.seen if hint.seen and hint.seen.size else None
+        return listed or self.store.head(self.prefix, hint.key)
 
     def _read(self, hint: Hint, seen: ObjectInfo, known: Recorded | None) -> Observation:
         observation = Observation(

@@ -53,6 +53,23 @@ class TestOnS3(Lifecycle):
         (first, *_) = source.base.search("an object straight into the bucket, past the mirror", "direct")
         assert (first.source_file, first.rank) == (key, 1)
 
+    def test_folders_that_a_console_made_are_no_documents(self, s3_server: S3Server, source: Source) -> None:
+        """Such a folder is an empty object whose key ends in a slash."""
+        s3, under = s3_server.client(), f"{PREFIX}/raw/folders"
+        for key in ("", "empty/", "full/"):
+            s3.put_object(Bucket=BUCKET, Key=f"{under}/{key}", Body=b"")
+        s3.put_object(Bucket=BUCKET, Key=f"{under}/full/text.md", Body=b"# In a folder\n\nThis is a document.\n")
+        s3.put_object(Bucket=BUCKET, Key=f"{under}/empty.md", Body=b"")
+        (report,) = source.base.sync("folders")
+        assert report.stages["publish"]["done"] == 1
+        with source.workspace.database() as connection:
+            keys = connection.execute(
+                "SELECT key FROM kb.document WHERE source_system = 'folders' ORDER BY key"
+            ).fetchall()
+            waiting = connection.execute("SELECT key FROM kb.hint WHERE source_system = 'folders'").fetchall()
+        assert keys == [("empty.md",), ("full/text.md",)]
+        assert waiting == []
+
 
 @pytest.mark.skipif(SERVER == "moto", reason="moto takes any credentials: make test-swift")
 def test_wrong_credentials_are_said_to_be_refused_and_the_right_ones_complete(
