@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kb_pipeline.errors import NotFound
+from kb_pipeline.errors import NotFound, ObjectUnavailable
 from kb_pipeline.identity import hash_stream
 from kb_pipeline.store.objects import STREAM_BYTES, ObjectStore
 
 
 @dataclass(slots=True)
 class MirrorReport:
-    """What mirroring did, in files. `failed` names those that could not be read.
+    """What mirroring did, in files. `failed` names those that could not be read, or not stored alone.
 
     `skipped` ones cannot be object keys: their names hold control characters or bytes that are no text.
     """
@@ -48,8 +48,11 @@ def mirror(
         seen.add(key)
         _mirror_file(store, path, key, prefix, present.get(key), known.get(key), report)
     for key in sorted(present.keys() - seen):
-        store.delete(f"{prefix}/{key}")
-        report.deleted += 1
+        try:
+            store.delete(f"{prefix}/{key}")
+            report.deleted += 1
+        except ObjectUnavailable:
+            report.failed.append(key)
     return report
 
 
@@ -72,7 +75,11 @@ def _mirror_file(
         report.failed.append(key)
         return
     readable.close()
-    store.put(f"{prefix}/{key}", path)
+    try:
+        store.put(f"{prefix}/{key}", path)
+    except ObjectUnavailable:
+        report.failed.append(key)
+        return
     report.uploaded += 1
     report.bytes_uploaded += size
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from kb_pipeline.errors import DocumentTooLarge, KbError, PermanentError, ServiceUnavailable
+from kb_pipeline.errors import DocumentTooLarge, KbError, ObjectUnavailable, PermanentError, ServiceUnavailable
 from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import hash_stream
 from kb_pipeline.media_type import HEAD_BYTES, detect

@@ -32,7 +32,7 @@ from kb_pipeline.contracts import (
     StageName,
     embedding_schema,
 )
-from kb_pipeline.errors import ArtifactDamaged, ObjectChanged
+from kb_pipeline.errors import ArtifactDamaged, ObjectChanged, ObjectUnavailable
 from kb_pipeline.identity import content_hash_of_columns, sha256_hex
 from kb_pipeline.store.objects import ObjectStore
 
@@ -60,10 +60,11 @@ def write_table(store: ObjectStore, stage: StageName, fingerprint: str, table: p
 
 
 def read_table(store: ObjectStore, ref: ArtifactRef) -> pa.Table:
-    """Read and check an artifact. Raises ArtifactDamaged when it is gone, cut short or not what the ledger says."""
+    """Read and check an artifact. Raises ArtifactDamaged when it is gone, cut short or not what the ledger says, or the
+    store does not give it out while it answers for others: an artifact can be made again."""
     try:
         data = store.get(ref.uri)
-    except ObjectChanged:
+    except (ObjectChanged, ObjectUnavailable):
         raise ArtifactDamaged("An artifact named by the ledger is gone.", "Sync again: it is made anew.") from None
     if len(data) != ref.size or sha256_hex(data) != ref.sha256:
         raise ArtifactDamaged("An artifact is not what the ledger says.", "Sync again: it is made anew.")

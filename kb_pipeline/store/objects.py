@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,9 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from kb_pipeline.errors import DiskFull, ObjectChanged, ObjectStoreUnavailable
+from kb_pipeline.errors import ObjectChanged
+from kb_pipeline.store.object_errors import explain, missing_place, of_one_object
 
 STREAM_BYTES = 4 * 1024 * 1024
+STALL_SECONDS = 30
+SLOW_SECONDS = 5.0
+SLOW_FAILURES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,13 @@ class Counter:
 
 @dataclass(slots=True)
 class ObjectStore:
-    """Objects by path below the URL's prefix. Raises ObjectStoreUnavailable, DiskFull, or ObjectChanged when gone."""
+    """Objects by path below the URL's prefix. Raises ObjectStoreUnavailable and DiskFull, which concern the store, and
+    for one object ObjectChanged when it is gone, ObjectUnavailable when the store answers for others."""
 
     config: ObjectStoreConfig
     counter: Counter = field(default_factory=Counter)
     _store: Any = None
+    _slow_failures: int = 0
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Stream what lies below `prefix`, in the store's order, holding one page at a time."""
@@ -141,52 +148,37 @@ class ObjectStore:
     def _errors(self, verb: str) -> Iterator[None]:
         import obstore.exceptions as ex
 
+        began = time.monotonic()
         try:
             yield
+            self._slow_failures = 0
         except FileNotFoundError as error:
             if "NoSuchBucket" in str(error) or verb != "read":
-                raise self._missing_place() from None
+                raise missing_place(self.config.url) from None
             raise ObjectChanged("An object is gone that the ledger or a listing names.", "Sync again.") from None
         except (ex.BaseError, OSError) as error:
-            raise self._explain(verb, error) from None
+            explained = explain(self.config.url, verb, error)
+            if explained.perhaps_the_object and self._is_well(time.monotonic() - began > SLOW_SECONDS):
+                raise of_one_object(verb, error) from None
+            raise explained.error from None
 
-    def _missing_place(self) -> ObjectStoreUnavailable:
-        return ObjectStoreUnavailable(
-            f"The bucket or folder of {self.config.url} does not exist.",
-            "Create it, or correct object_store.url (KB_OBJECT_STORE_URL).",
-        )
+    def _is_well(self, failed_slowly: bool) -> bool:
+        """Whether the store writes, reads and deletes another object. One that keeps us waiting again and again, and
+        answers nothing in between, is taken as down: each time costs a time limit."""
+        import obstore
+        import obstore.exceptions as ex
 
-    def _explain(self, verb: str, error: Exception) -> Exception:
-        text = str(error)
-        if "No space left" in text or "StorageFull" in text:
-            return DiskFull(
-                f"No space left on the disk that holds {self.config.url}.",
-                "Free some space or point KB_HOME (or object_store.url) at a larger disk, then sync again.",
-            )
-        if "NoSuchBucket" in text:
-            return self._missing_place()
-        kind = type(error).__name__
-        if "/latest/api/token" in text or "/latest/meta-data" in text:
-            return ObjectStoreUnavailable(
-                f"There are no credentials for {self.config.url}: none in the environment, and no cloud gives any.",
-                "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
-            )
-        # A refused listing comes as a GenericError.
-        refused = kind in ("PermissionDeniedError", "UnauthenticatedError", "PermissionError")
-        if refused or re.search(r"AccessDenied|status code: 40[13]", text):
-            return ObjectStoreUnavailable(
-                f"The object store {self.config.url} refuses to {verb} ({kind}).",
-                "Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rights on object_store.url.",
-            )
-        if kind == "InvalidPathError":
-            return ObjectStoreUnavailable(
-                f"A file name below {self.config.url} holds a line break or another control character.",
-                "Rename that file, then sync again.",
-            )
-        return ObjectStoreUnavailable(
-            f"The object store {self.config.url} does not answer a request to {verb} ({kind}).",
-            "Check object_store.url and object_store.endpoint (AWS_ENDPOINT_URL) and that the server runs.",
-        )
+        self._slow_failures += failed_slowly
+        if self._slow_failures >= SLOW_FAILURES:
+            return False
+        probe = f"artifacts/.probe-{os.getpid()}-{threading.get_ident()}"
+        try:
+            obstore.put(self._open(), probe, b"probe")
+            obstore.get(self._open(), probe).bytes()
+            obstore.delete(self._open(), probe)
+        except (ex.BaseError, OSError):
+            return False
+        return True
 
 
 def _connect(config: ObjectStoreConfig) -> Any:
@@ -200,14 +192,15 @@ def _connect(config: ObjectStoreConfig) -> Any:
     options: dict[str, Any] = {"prefix": parts.path.strip("/") or None, "virtual_hosted_style_request": False}
     if config.region:
         options["region"] = config.region
-    client: dict[str, Any] = {"timeout": "60s", "connect_timeout": "5s"}
+    # A read that stalls is given up well before limits.seconds, so that the store is blamed and not the document.
+    client: dict[str, Any] = {"timeout": "300s", "connect_timeout": "5s", "read_timeout": f"{STALL_SECONDS}s"}
     if config.endpoint:
         options["endpoint"] = config.endpoint
         client["allow_http"] = config.endpoint.startswith("http://")
     return S3Store(
         parts.netloc,
         client_options=client,
-        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=30)},
+        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=STALL_SECONDS)},
         **options,
     )
 
