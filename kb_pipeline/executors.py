@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 from kb_pipeline.contracts import MaskedText, Outcome, Task
 from kb_pipeline.embedding.client import EmbeddingClient, EmbeddingResult
 from kb_pipeline.errors import KbError, ServiceUnavailable
 from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline.local.stack import embedding_urls
+from kb_pipeline.runner import Executor
 from kb_pipeline.settings import Settings
 from kb_pipeline.stages import PRELOAD, WorkerJob, failure
 
@@ -85,6 +87,26 @@ class LazyClient:
         """Close the connections, if any were opened."""
         if self._client:
             self._client.close()
+
+
+class Model(Protocol):
+    """The embedding model as a run sees it."""
+
+    def embed(self, texts: Sequence[MaskedText]) -> EmbeddingResult: ...
+    def costs(self) -> dict[str, int]: ...
+    def close(self) -> None: ...
+
+
+class Executors:
+    """Where a run's stages work: on this machine, with the embedding service of the settings. A cluster is another."""
+
+    def workers(self, job: WorkerJob, settings: Settings) -> Executor:
+        """What runs a worker stage."""
+        return Workers(job, settings)
+
+    def model(self, settings: Settings) -> Model:
+        """What turns texts into vectors."""
+        return LazyClient(settings)
 
 
 def _chain(first: Task, rest: Iterator[Task]) -> Iterator[Task]:

@@ -6,13 +6,13 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from kb_pipeline.contracts import ArtifactRef, MaskedChunk, StageName, Task
 from kb_pipeline.execution.model import ModelBatches, ModelPorts
-from kb_pipeline.executors import LazyClient, Workers
+from kb_pipeline.executors import Executors
 from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import model_key
 from kb_pipeline.local.stack import database_dsn
@@ -49,6 +49,7 @@ class SourceRun:
     connection: Connection
     state: RunState
     store: ObjectStore
+    executors: Executors = field(default_factory=Executors)
 
     @property
     def lease(self) -> Lease:
@@ -150,13 +151,13 @@ class SourceRun:
             self.settings.chunking,
             self.settings.masking_for(self.source_system),
         )
-        return run_stage(stage, ledger, Workers(job, self.settings))
+        return run_stage(stage, ledger, self.executors.workers(job, self.settings))
 
     def embed(self) -> StageReport:
         """Give every masked chunk a vector. The model is not called when there is nothing new."""
         stage = catalogue(self.settings, self.source_system)["embed"]
         ledger = self._ledger(stage.variant)
-        store, client = self.store, LazyClient(self.settings)
+        store, client = self.store, self.executors.model(self.settings)
 
         def save(task: Task, names: Sequence[str], matrix: np.ndarray) -> tuple[ArtifactRef, str]:
             table, output_hash = vectors_to_table(names, matrix)
@@ -237,13 +238,15 @@ class SourceRun:
 
 
 @contextmanager
-def source_run(settings: Settings, source_system: str, run_id: str, *, last: bool) -> Iterator[SourceRun]:
+def source_run(
+    settings: Settings, source_system: str, run_id: str, *, last: bool, executors: Executors | None = None
+) -> Iterator[SourceRun]:
     """Connect, bring the schema up to date, hold the lease; errors of the database come out as our own."""
     with connect(database_dsn(settings)) as connection, database_errors():
         migrate(connection)
         with run_state(settings, source_system, run_id, last=last) as state:
             store = ObjectStore(object_store_config(settings))
-            run = SourceRun(settings, source_system, run_id, connection, state, store)
+            run = SourceRun(settings, source_system, run_id, connection, state, store, executors or Executors())
             try:
                 yield run
             finally:

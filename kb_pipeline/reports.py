@@ -55,6 +55,14 @@ def no_stages(listed: int) -> dict[str, dict[str, Any]]:
     return found
 
 
+def run_report(source: str, run_id: str, seconds: float, stages: dict[str, dict[str, Any]]) -> SyncReport:
+    """One run's report from those of its stages."""
+    totals = {name: sum(s["costs"].get(name, 0) for s in stages.values()) for name in TOTALS}
+    peak = max((s["costs"].get("peak_worker_bytes", 0) for s in stages.values()), default=0)
+    deleted = sum(s["deleted"] for s in stages.values())
+    return SyncReport(source, run_id, 1, seconds, None, stages, peak_worker_bytes=peak, deleted=deleted, **totals)
+
+
 def added(whole: SyncReport, one: SyncReport) -> SyncReport:
     """Two reports of one source as one: counts add up, peaks are the highest."""
     stages = {name: _stage_added(report, one.stages.get(name, {})) for name, report in whole.stages.items()}

@@ -138,6 +138,24 @@ class WorkerJob:
         }
         return Outcome(task, duration_ms=int((time.perf_counter() - started) * 1000), costs=costs, **outcome)
 
+    def parse(self, data: bytes, media_type: str) -> list[Element]:
+        """What the stage parse does with a document's bytes."""
+        from kb_pipeline.parsing import parse
+
+        return parse(data, media_type)
+
+    def chunk(self, elements: list[Element]) -> list[Chunk]:
+        """What the stage chunk does with elements."""
+        from kb_pipeline.chunking import chunk
+
+        return chunk(elements, self.chunking)
+
+    def mask(self, chunks: list[Chunk]) -> list[MaskedChunk]:
+        """What the stage mask does with chunks."""
+        from kb_pipeline.masking import mask_chunks
+
+        return mask_chunks(chunks, self.policy, self.chunking.prefix_section_path)
+
     def _work(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
         work: Callable[[ObjectStore, Task], tuple[pa.Table, str, dict[str, int]]] = {
             "parse": self._parse,
@@ -147,26 +165,20 @@ class WorkerJob:
         return work(store, task)
 
     def _parse(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
-        from kb_pipeline.parsing import parse
-
         data = store.get(f"{raw_prefix(task.source_system)}/{task.key}")
         if sha256_hex(data) != task.content_hash:
             raise ObjectChanged("The object changed between listing and parsing.", "The next sync reads it anew.")
-        elements = parse(data, task.media_type)
+        elements = self.parse(data, task.media_type)
         table, output_hash = records_to_table(elements, Element)
         return table, output_hash, {"characters": sum(len(e.text) for e in elements)}
 
     def _chunk(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
-        from kb_pipeline.chunking import chunk
-
-        chunks = chunk(load(store, task, Element), self.chunking)
+        chunks = self.chunk(load(store, task, Element))
         table, output_hash = records_to_table(chunks, Chunk)
         return table, output_hash, {"tokens": sum(c.tokens for c in chunks)}
 
     def _mask(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
-        from kb_pipeline.masking import mask_chunks
-
-        masked = mask_chunks(load(store, task, Chunk), self.policy, self.chunking.prefix_section_path)
+        masked = self.mask(load(store, task, Chunk))
         table, output_hash = records_to_table(masked, MaskedChunk)
         spans: dict[str, int] = {}
         for row in masked:

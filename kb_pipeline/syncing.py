@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,9 @@ log = logging.getLogger("kb_pipeline.progress")
 
 # A lost artifact is made again from the stage before, and that one from its own: as many runs as there are stages.
 RUNS_WITHOUT_PROGRESS = 5
+
+# One run of all stages over one source, given the settings, the source and the arguments of raw.
+Run = Callable[..., SyncReport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def sync(settings: Settings, names: Sequence[str], options: SyncOptions) -> list
     return reports
 
 
-def sync_source(settings: Settings, source: str, options: SyncOptions) -> SyncReport:
+def sync_source(settings: Settings, source: str, options: SyncOptions, run: Run | None = None) -> SyncReport:
     """Run after run until the source has no backlog; what failed for a passing reason is left for later. Raises the
     KbError that stopped a run, after the alert webhook was told."""
     started = time.perf_counter()
@@ -85,7 +88,7 @@ def sync_source(settings: Settings, source: str, options: SyncOptions) -> SyncRe
     listed = found.reconciled.listed if found.reconciled else None
     report = SyncReport(source, listed=listed, stages=no_stages(listed or 0))
     try:
-        for one in _runs(settings, source, options, found.backlog):
+        for one in _runs(settings, source, options, found.backlog, run or _run_job):
             report = added(report, one)
         left = intake.backlog(settings, source) if report.runs else found.backlog
     except KbError as stopped:
@@ -98,13 +101,17 @@ def sync_source(settings: Settings, source: str, options: SyncOptions) -> SyncRe
     return replace(report, seconds=seconds, waiting=left.waiting, brake=left.brake)
 
 
-def _runs(settings: Settings, source: str, options: SyncOptions, backlog: Backlog) -> Iterator[SyncReport]:
+def _run_job(settings: Settings, source: str, **observing: bool) -> SyncReport:
+    from kb_pipeline.defs.running import run_sync
+
+    return run_sync(settings, source, **observing)
+
+
+def _runs(settings: Settings, source: str, options: SyncOptions, backlog: Backlog, run: Run) -> Iterator[SyncReport]:
     """One run's report after the other while there is work, or deletes that are confirmed."""
     total, idle = backlog.hints + backlog.documents, 0
     observing = {"confirm_deletes": options.confirm_deletes, "hinted_only": options.keys is not None}
     while backlog.work or (options.confirm_deletes and backlog.gone):
-        from kb_pipeline.defs.running import run_sync
-
         log.info(
             "%s: %d of %d to do",
             source,
@@ -112,7 +119,7 @@ def _runs(settings: Settings, source: str, options: SyncOptions, backlog: Backlo
             total,
             extra={"event": "backlog", "source": source, "documents": backlog.documents, "total": total},
         )
-        yield run_sync(settings, source, listing=False, **observing)
+        yield run(settings, source, listing=False, **observing)
         before, backlog = backlog, intake.backlog(settings, source)
         idle = 0 if _size(backlog) < _size(before) else idle + 1
         if idle >= RUNS_WITHOUT_PROGRESS:

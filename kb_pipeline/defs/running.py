@@ -23,7 +23,7 @@ from kb_pipeline.defs.partitions import SOURCE_SYSTEMS
 from kb_pipeline.defs.resources import KnowledgeBaseResource, SGLangResource
 from kb_pipeline.errors import KbError
 from kb_pipeline.local.dagster_home import prepare_dagster_home
-from kb_pipeline.reports import TOTALS, SyncReport
+from kb_pipeline.reports import SyncReport, run_report
 from kb_pipeline.settings import Settings
 
 
@@ -84,7 +84,7 @@ def run_sync(settings: Settings, source_system: str, **observing: bool) -> SyncR
         stage = STAGE_OF_ASSET[materialization.asset_key.to_user_string()]
         value: Any = materialization.metadata["report"].value
         stages[stage] = dict(value)
-    return _report(source_system, result.run_id, round(seconds, 3), stages)
+    return run_report(source_system, result.run_id, round(seconds, 3), stages)
 
 
 @cache
@@ -93,13 +93,6 @@ def _sync_job() -> JobDefinition:
     resources = {"knowledge_base": KnowledgeBaseResource(), "sglang": SGLangResource()}
     only = Definitions(assets=ALL_ASSETS, jobs=[sync_job], resources=resources, executor=in_process_executor)
     return only.resolve_job_def(SYNC)
-
-
-def _report(source: str, run_id: str, seconds: float, stages: dict[str, dict[str, Any]]) -> SyncReport:
-    totals = {name: sum(s["costs"].get(name, 0) for s in stages.values()) for name in TOTALS}
-    peak = max((s["costs"].get("peak_worker_bytes", 0) for s in stages.values()), default=0)
-    deleted = sum(s["deleted"] for s in stages.values())
-    return SyncReport(source, run_id, 1, seconds, None, stages, peak_worker_bytes=peak, deleted=deleted, **totals)
 
 
 def _cause(failure: BaseException) -> BaseException:
