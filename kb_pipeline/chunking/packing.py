@@ -115,6 +115,9 @@ def _chunk(ordinal: int, section: Section, group: list[_Piece], text: str, token
 
 def _language(group: list[_Piece]) -> str:
     """The language of most of the characters; "und" where no element says."""
+    spoken = {piece.element.language for piece in group}
+    if len(spoken) == 1:
+        return spoken.pop() or "und"
     weights: Counter[str] = Counter()
     for piece in group:
         if piece.element.language:

@@ -70,7 +70,11 @@ def build_sections(elements: Sequence[Element], path_tokens: int | None) -> list
 
 
 def _measured(elements: Sequence[Element]) -> list[Block]:
-    kept = [replace(element, text=text) for element in elements if (text := element.text.strip())]
+    kept = [
+        element if text == element.text else replace(element, text=text)
+        for element in elements
+        if (text := element.text.strip())
+    ]
     return [Block(*pair) for pair in zip(kept, estimate_each([element.text for element in kept]), strict=True)]
 
 

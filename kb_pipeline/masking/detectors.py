@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from kb_pipeline.masking.checksums import bank_card, resident_id
-from kb_pipeline.masking.money import find_money
+from kb_pipeline.masking.money import UNIT_CHARACTERS, find_money
 
 Span = tuple[int, int]
 
@@ -68,6 +68,7 @@ _DOMAIN = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+|\[?(?:[0-9]{1,3
 
 _QUAD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])(?:/[0-9]{1,2}(?![0-9]))?")
 _COLONS = re.compile(r":[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*")
+_ANY_SIGN = re.compile(rf"[0-9@{UNIT_CHARACTERS}]|:[0-9A-Fa-f.]*:")
 _HEXADECIMAL = frozenset("0123456789ABCDEFabcdef:.")
 _ZONE_OR_PREFIX = re.compile(r"%[0-9A-Za-z]+|/[0-9]{1,3}(?![0-9])")
 
@@ -75,6 +76,12 @@ _ZONE_OR_PREFIX = re.compile(r"%[0-9A-Za-z]+|/[0-9]{1,3}(?![0-9])")
 def _valid(patterns: Iterable[re.Pattern[str]], text: str, check: Callable[[str], bool]) -> list[Span]:
     spans = [(match.start(), match.end(1)) for pattern in patterns for match in pattern.finditer(text)]
     return [(start, end) for start, end in spans if check(_NOT_DIGITS.sub("", text[start:end]))]
+
+
+def may_hold_any(text: str) -> bool:
+    """Whether a detector could find anything in a folded text: without a digit, an @, the name of a currency's unit or
+    two colons none can, and half of all prose has none of these."""
+    return _ANY_SIGN.search(text) is not None
 
 
 def find_resident_ids(text: str) -> list[Span]:

@@ -12,6 +12,7 @@ from collections.abc import Collection
 
 from kb_pipeline.masking.checksums import luhn, resident_id
 
+_SIGN = re.compile("[0-9@]")  # without one, none of the following can match
 _RUN = re.compile(r"[0-9]{10,}[Xx]?")
 _MOBILE = re.compile(r"(?:(?:00)?86)?(1[3-9][0-9]{9})")
 _MAIL = re.compile(r"[A-Za-z0-9]@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2}")
@@ -22,6 +23,8 @@ _PRICE = re.compile(r"[¥€£] ?[0-9]")
 def scan(text: str, entities: Collection[str]) -> Counter[str]:
     """How often each of `entities` still seems to stand in a folded `text`."""
     found: Counter[str] = Counter()
+    if not _SIGN.search(text):
+        return found
     for match in _RUN.finditer(text):
         entity = _number(match.group())
         if entity:

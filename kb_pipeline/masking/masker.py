@@ -12,7 +12,8 @@ from kb_pipeline.contracts import Chunk, MaskedChunk, MaskedText
 from kb_pipeline.errors import MaskingIncomplete
 from kb_pipeline.masking import gate
 from kb_pipeline.masking.bootstrap import load_presidio
-from kb_pipeline.masking.folding import fold
+from kb_pipeline.masking.detectors import may_hold_any
+from kb_pipeline.masking.folding import Folded, fold
 from kb_pipeline.masking.spans import Finding, merge_overlaps, replace_spans
 
 NAME_WITHHELD = MaskedText("(name withheld)")
@@ -60,7 +61,8 @@ def mask_name(name: str, policy: Mapping[str, str]) -> MaskedText:
 def find_personal_data(text: str, policy: Mapping[str, str]) -> dict[str, int]:
     """What is detectable in `text` of the entities that `policy` masks: by the recognizers, or by a cruder scan."""
     entities = _masked_entities(policy)
-    return dict(Counter(finding.entity for finding in _find(text, entities)) | gate.scan(fold(text).text, entities))
+    folded = fold(text)
+    return dict(Counter(finding.entity for finding in _find(folded, entities)) | gate.scan(folded.text, entities))
 
 
 def _masked_entities(policy: Mapping[str, str]) -> tuple[str, ...]:
@@ -72,7 +74,7 @@ def _mask_borders(texts: list[str], entities: Sequence[str]) -> list[str]:
     for left, right in pairwise(range(len(texts))):
         if _DIGIT_LAST.search(texts[left][-_REACH:]) and _DIGIT_FIRST.match(texts[right]):
             pair, joints, border = (texts[left], texts[right]), ("\n", ""), len(texts[left])
-            found = _find(_join(pair, joints), entities)
+            found = _find(fold(_join(pair, joints)), entities)
             crossing = [finding for finding in found if finding.start < border < finding.end]
             texts[left], texts[right] = replace_spans(pair, joints, crossing)
     return texts
@@ -106,10 +108,12 @@ def _mask_parts(parts: Sequence[str], entities: Sequence[str]) -> tuple[tuple[st
     """
     counts: Counter[str] = Counter()
     joints = [*(_PATH_SEPARATOR for _ in parts[2:]), *("\n" for _ in parts[1:2]), ""]
-    while found := _find(_join(parts, joints), entities):
+    folded = fold(_join(parts, joints))
+    while found := _find(folded, entities):
         counts.update(finding.entity for finding in found)
         parts = replace_spans(parts, joints, found)
-    remaining = gate.scan(fold(_join(parts, joints)).text, entities)
+        folded = fold(_join(parts, joints))
+    remaining = gate.scan(folded.text, entities)
     if remaining:
         raise _incomplete(remaining)
     return tuple(parts), counts
@@ -119,12 +123,13 @@ def _join(parts: Sequence[str], joints: Sequence[str]) -> str:
     return "".join(part + joint for part, joint in zip(parts, joints, strict=True))
 
 
-def _find(text: str, entities: Collection[str]) -> list[Finding]:
+def _find(folded: Folded, entities: Collection[str]) -> list[Finding]:
+    if not entities or not may_hold_any(folded.text):
+        return []
     load_presidio()
     from kb_pipeline.masking.recognizers import analyze
 
-    folded = fold(text)
-    found = analyze(folded.text, tuple(entities)) if entities else []
+    found = analyze(folded.text, tuple(entities))
     return merge_overlaps([Finding(entity, *folded.span(start, end)) for entity, start, end in found])
 
 

@@ -30,7 +30,9 @@ _IN_WORDS = re.compile(rf"[{_NUMERAL}]{{2,40}}(?:点[{_NUMERAL}]+)? ?(?:{_YUAN}|
 _NAMED_IN_WORDS = re.compile(rf"{_NAME}[:：]? ?[{_NUMERAL}]{{1,40}}(?:点[{_NUMERAL}]+)?(?:{_YUAN}|{_NAME})?{_TAIL}")
 _IN_FIGURES = (_SIGNED, _CODED, _NAMED, _COUNTED)
 _ANY_DIGIT = re.compile(r"[0-9]")
-_ANY_UNIT = re.compile("[元圆圓币幣块塊金镑]")
+# One of them is in every unit that may follow an amount in words.
+UNIT_CHARACTERS = "元圆圓币幣块塊金镑"
+_ANY_UNIT = re.compile(f"[{UNIT_CHARACTERS}]")
 _COUNTRY = re.compile(r"(?:US|HK|NT|CA|AU|A|C|S)\Z")
 
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from kb_pipeline.contracts import Chunk
 from kb_pipeline.masking import find_personal_data, mask_chunks, mask_text
+from kb_pipeline.masking.detectors import DETECTORS, may_hold_any
 from kb_pipeline.masking.folding import fold
 from kb_pipeline_tests.masking.synthetic import CARD, EMAIL, IP, MOBILE, POLICY, card, resident_id
 
@@ -23,6 +24,15 @@ def test_masked_text_holds_nothing_detectable(text: str) -> None:
     masked, counts = mask_text(text, POLICY)
     assert find_personal_data(masked, POLICY) == {}
     assert sum(counts.values()) >= (masked != text)
+
+
+@given(st.one_of(TEXTS, st.text("元圆币金镑三百零拾角 :.%@1aFfx", max_size=12)))
+@example("::%lo")
+@example("人民币壹佰")
+def test_no_detector_finds_anything_in_what_is_not_looked_at(text: str) -> None:
+    folded = fold(text).text
+    if any(detect(folded) for detect in DETECTORS.values()):
+        assert may_hold_any(folded)
 
 
 @given(TEXTS)
