@@ -109,7 +109,8 @@ def _attached(logger: logging.Logger, handler: logging.Handler) -> Iterator[None
 
 
 class _Live(logging.Handler):
-    """One line a stage of a source, rewritten as it goes on; warnings stay above it."""
+    """A bar a source over the whole of its backlog, and one line a stage of the run in progress, rewritten as it goes
+    on; warnings stay above."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
@@ -118,8 +119,11 @@ class _Live(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         event, stage = getattr(record, "event", ""), getattr(record, "stage", "")
-        if event in ("", "document"):
+        if event in ("", "document", "braked"):
             self.progress.console.print(Text(record.getMessage(), style="yellow"))
+            return
+        if event == "backlog":
+            self._show_left(record)
             return
         name = (getattr(record, "source", ""), stage)
         if name not in self.lines:
@@ -129,13 +133,22 @@ class _Live(logging.Handler):
             self.lines[name], description=record.getMessage(), total=1 if ended else None, completed=int(ended)
         )
 
+    def _show_left(self, record: logging.LogRecord) -> None:
+        name = (getattr(record, "source", ""), "")
+        total, left = getattr(record, "total", 0), getattr(record, "left", 0)
+        if name not in self.lines:
+            self.lines[name] = self.progress.add_task("", total=total)
+        self.progress.update(
+            self.lines[name], description=record.getMessage(), total=total, completed=max(0, total - left)
+        )
+
 
 class _Lines(logging.Handler):
     """One JSON object a line on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         line = {"level": record.levelname.lower(), "message": record.getMessage()}
-        for name in ("event", "source", "stage", "documents"):
+        for name in ("event", "source", "stage", "documents", "left", "total"):
             if hasattr(record, name):
                 line[name] = getattr(record, name)
         sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")

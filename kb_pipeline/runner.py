@@ -157,7 +157,9 @@ class Progress:
             self._say("progress")
 
     def end(self, report: StageReport) -> None:
-        """The stage is complete."""
+        """The stage is complete; one that had nothing to look at says nothing."""
+        if not report.considered:
+            return
         log.info(
             "%s/%s: %d done, %d reused, %d quarantined, %d waiting, %.1f s",
             self.source,

@@ -109,25 +109,27 @@ def _run_job(settings: Settings, source: str, **observing: bool) -> SyncReport:
 
 def _runs(settings: Settings, source: str, options: SyncOptions, backlog: Backlog, run: Run) -> Iterator[SyncReport]:
     """One run's report after the other while there is work, or deletes that are confirmed."""
-    total, idle = backlog.hints + backlog.documents, 0
+    total, idle = backlog.size, 0
     observing = {"confirm_deletes": options.confirm_deletes, "hinted_only": options.keys is not None}
     while backlog.work or (options.confirm_deletes and backlog.gone):
-        log.info(
-            "%s: %d of %d to do",
-            source,
-            backlog.hints + backlog.documents,
-            total,
-            extra={"event": "backlog", "source": source, "documents": backlog.documents, "total": total},
-        )
+        _say_left(source, backlog.size, total)
         yield run(settings, source, listing=False, **observing)
         before, backlog = backlog, intake.backlog(settings, source)
-        idle = 0 if _size(backlog) < _size(before) else idle + 1
+        idle = 0 if backlog.size < before.size else idle + 1
         if idle >= RUNS_WITHOUT_PROGRESS:
             break
+    if total:
+        _say_left(source, backlog.size, total)
 
 
-def _size(backlog: Backlog) -> int:
-    return backlog.hints + backlog.documents + backlog.gone
+def _say_left(source: str, left: int, total: int) -> None:
+    log.info(
+        "%s: %d of %d left to do",
+        source,
+        left,
+        total,
+        extra={"event": "backlog", "source": source, "left": left, "total": total},
+    )
 
 
 def has_objects(settings: Settings, name: str) -> bool:

@@ -42,6 +42,11 @@ class Backlog:
         """Whether a run would find something to do now (deletes that wait for a word are nothing to do)."""
         return bool(self.hints or self.documents or self.regroup or (self.gone and not self.brake))
 
+    @property
+    def size(self) -> int:
+        """How much there is to do, as one number that falls with every run."""
+        return self.hints + self.documents + self.gone
+
 
 _UNSETTLED = (
     "d.source_system = %(source)s AND d.deleted_at IS NULL AND d.forgotten_at IS NULL AND d.content_hash IS NOT NULL"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from kb_pipeline.defs.running import SyncReport
 from kb_pipeline.knowledge_base import KnowledgeBase
+from kb_pipeline.reports import SyncReport
 from kb_pipeline_tests.e2e.workspace import Workspace, write_files
 
 TOTALS = ("object_reads", "object_writes", "model_calls", "model_texts")
@@ -171,7 +171,7 @@ class Lifecycle:
         assert chunks
         (source.folder / "to-delete.md").unlink()
         report = source.ingest()
-        assert report.stages["raw"]["deleted"] == report.stages["publish"]["deleted"] == 1
+        assert report.deleted == report.stages["raw"]["deleted"] == 1
         assert source.chunks("to-delete.md") == {}
         assert source.vectors() == vectors - len(chunks)
         assert source.ask("SELECT 1 FROM knowledge_chunks WHERE %s <> '' AND chunk_id = ANY(%s)", list(chunks)) == []
