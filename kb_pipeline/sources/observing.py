@@ -89,8 +89,12 @@ class Looker:
 
     def _find(self, hint: Hint) -> ObjectInfo | None:
         # A listing shows the folder that a console made, an empty object "NAME/", as NAME: nobody can ask for that.
-        listed = hint.seen if hint.seen and hint.seen.size else None
-        return listed or self.store.head(self.prefix, hint.key)
+        if hint.seen and hint.seen.size:
+            return hint.seen
+        try:
+            return self.store.head(self.prefix, hint.key)
+        except ObjectUnavailable:  # reading it fails too, and is put on record
+            return hint.seen or ObjectInfo(hint.key, 0, None, hint.received_at)
 
     def _read(self, hint: Hint, seen: ObjectInfo, known: Recorded | None) -> Observation:
         observation = Observation(
