@@ -41,7 +41,7 @@ STAGE_OF_ASSET: dict[str, StageName] = {
     "embeddings": "embed",
     "vector_tables": "publish",
 }
-Check = Callable[[SourceRun, Sequence[Passage]], list[AssetCheckResult]]
+Check = Callable[[SourceRun, StageReport, Sequence[Passage]], list[AssetCheckResult]]
 
 
 def _stage_asset(
@@ -86,7 +86,7 @@ def _materialize(
             return MaterializeResult(
                 metadata=metadata.describe(run, report, stage, passages),
                 data_version=_data_version(context, report),
-                check_results=check(run, passages) if check else [],
+                check_results=check(run, report, passages) if check else [],
             )
     except KbError as error:
         raise Failure(
@@ -135,6 +135,7 @@ def _is_last(context: AssetExecutionContext, name: str) -> bool:
     kinds={"s3", "python"},
     owners=OWNERS,
     partitions_def=source_systems,
+    check_specs=checks.raw_documents_checks,
 )
 def raw_documents(
     context: AssetExecutionContext,
@@ -147,7 +148,7 @@ def raw_documents(
         context,
         "raw_documents",
         settings,
-        None,
+        checks.check_raw,
         listing=config.listing,
         confirm_deletes=config.confirm_deletes,
         hinted_only=config.hinted_only,

@@ -1,42 +1,77 @@
-"""Asset checks. They report; the gates are in the stages themselves (masking checks its own output)."""
+"""Asset checks. They report; the gates are in the stages themselves (masking checks its own output).
+
+Each looks at what its run took on and at nothing else, so that a run costs what it does and not what the source holds;
+`kb verify` looks at everything.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dagster import AssetCheckResult, AssetCheckSeverity, AssetCheckSpec
 
 from kb_pipeline.masking import find_personal_data
 from kb_pipeline.pipeline import SourceRun
+from kb_pipeline.runner import StageReport
 from kb_pipeline.store import overview
 from kb_pipeline.store.overview import Passage
+from kb_pipeline.store.sources import brake_of
 from kb_pipeline.store.spaces import active_space
 
+DELETES_CONFIRMED = "deletes_confirmed"
 NO_PERSONAL_DATA = "no_detectable_personal_data"
 ROWS_EQUAL_LEDGER = "rows_equal_ledger"
 UNIT_VECTORS = "vectors_finite_and_unit_length"
 
+raw_documents_checks = [
+    AssetCheckSpec(
+        DELETES_CONFIRMED,
+        asset="raw_documents",
+        description="No deletes wait for someone's word: a large share of the source is not suddenly gone.",
+    )
+]
 masked_chunks_checks = [
     AssetCheckSpec(
         NO_PERSONAL_DATA,
         asset="masked_chunks",
-        description="No masked entity is detectable in a sample of the masked chunks.",
+        description="No masked entity is detectable in a sample of the masked chunks that the run wrote.",
     )
 ]
 vector_tables_checks = [
     AssetCheckSpec(
-        UNIT_VECTORS, asset="vector_tables", description="Every vector of the source is finite and of unit length."
+        UNIT_VECTORS,
+        asset="vector_tables",
+        description="Every vector of the run's documents is finite and of unit length.",
     ),
     AssetCheckSpec(
         ROWS_EQUAL_LEDGER,
         asset="vector_tables",
-        description="Chunk rows and vector rows of the source are exactly those the ledger names.",
+        description="Chunk rows and vector rows of the run's documents are exactly those the ledger names.",
     ),
 ]
 
 
-def check_masked(run: SourceRun, sample: Sequence[Passage]) -> list[AssetCheckResult]:
+def check_raw(run: SourceRun, report: StageReport, sample: Sequence[Passage]) -> list[AssetCheckResult]:
+    """Red, with the numbers, while the brake holds deletes back."""
+    del report, sample
+    brake = brake_of(run.connection, run.source_system)
+    if brake is None:
+        return [AssetCheckResult(check_name=DELETES_CONFIRMED, passed=True)]
+    return [
+        AssetCheckResult(
+            check_name=DELETES_CONFIRMED,
+            passed=False,
+            severity=AssetCheckSeverity.ERROR,
+            description=f"{brake.gone} of {brake.live} documents are gone from the source; none was deleted. If that "
+            f"is right: kb sync {run.source_system} --confirm-deletes",
+            metadata={"gone": brake.gone, "live": brake.live, "moved": brake.moved, "since": brake.since},
+        )
+    ]
+
+
+def check_masked(run: SourceRun, report: StageReport, sample: Sequence[Passage]) -> list[AssetCheckResult]:
     """Rescan a sample of masked passages with all recognizers of the source's policy."""
+    del report
     policy = run.settings.masking_for(run.source_system)
     found: dict[str, int] = {}
     for passage in sample:
@@ -46,21 +81,25 @@ def check_masked(run: SourceRun, sample: Sequence[Passage]) -> list[AssetCheckRe
     return [AssetCheckResult(check_name=NO_PERSONAL_DATA, passed=not found, metadata=counts)]
 
 
-def check_published(run: SourceRun, sample: Sequence[Passage]) -> list[AssetCheckResult]:
-    """Compare the tables with the ledger, and look at every vector of the source; needs no sample."""
+def check_published(run: SourceRun, report: StageReport, sample: Sequence[Passage]) -> list[AssetCheckResult]:
+    """Compare the tables with the ledger, and look at the vectors, for the documents that the run took on; for all of
+    the source when the run chose none. A run that wrote nothing has nothing to be looked at."""
     del sample
-    space = active_space(run.connection)
+    space, scope = active_space(run.connection), run.state.scope
     if space is None:
-        nothing = {"note": "no vectors yet"}
-        return [AssetCheckResult(check_name=s.name, passed=True, metadata=nothing) for s in vector_tables_checks]
-    ledger, chunks, vectors = overview.published_rows(run.connection, run.source_system, space.table_name)
-    bad = overview.bad_vectors(run.connection, run.source_system, space.table_name)
-    return [
-        AssetCheckResult(check_name=UNIT_VECTORS, passed=bad == 0, metadata={"vectors": vectors, "bad": bad}),
-        AssetCheckResult(
-            check_name=ROWS_EQUAL_LEDGER,
-            passed=ledger == chunks == vectors,
-            severity=AssetCheckSeverity.ERROR,
-            metadata={"ledger": ledger, "chunk rows": chunks, "vector rows": vectors},
-        ),
-    ]
+        return _nothing("no vectors yet")
+    if scope is not None and not (report.done or report.stats.get("withdrawn")):
+        return _nothing("nothing was written")
+    ledger, chunks, vectors = overview.published_rows(run.connection, run.source_system, space.table_name, scope)
+    bad = overview.bad_vectors(run.connection, run.source_system, space.table_name, scope)
+    equal = ledger == chunks == vectors
+    rows = {"ledger": ledger, "chunk rows": chunks, "vector rows": vectors}
+    return [_result(UNIT_VECTORS, bad == 0, {"vectors": vectors, "bad": bad}), _result(ROWS_EQUAL_LEDGER, equal, rows)]
+
+
+def _nothing(why: str) -> list[AssetCheckResult]:
+    return [_result(spec.name, True, {"note": why}) for spec in vector_tables_checks]
+
+
+def _result(name: str, passed: bool, metadata: Mapping[str, int | str]) -> AssetCheckResult:
+    return AssetCheckResult(check_name=name, passed=passed, severity=AssetCheckSeverity.ERROR, metadata=metadata)

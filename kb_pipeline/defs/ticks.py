@@ -78,7 +78,7 @@ def decide(look: Look, now: datetime) -> Verdict:
     if look.run_id:
         return verdict(f"run {look.run_id[:8]} is in progress; what came in meanwhile is for the next tick")
     backlog, seen = look.backlog, said_of_listing(look)
-    if not backlog.work:
+    if not backlog.work and not may_lift(backlog):
         return verdict(_joined(seen, *_waiting(backlog)))
     left = said_of_work(backlog)
     if backlog.paused:
@@ -101,6 +101,12 @@ def said_of_listing(look: Look) -> str:
     return f"{listed}, {counted(look.seen.hinted, 'difference')}"
 
 
+def may_lift(backlog: Backlog) -> bool:
+    """Whether documents came back since the brake was put on: only a run looks at it again."""
+    brake = backlog.brake
+    return brake is not None and backlog.gone < int(brake.get("gone", 0)) + int(brake.get("moved", 0))
+
+
 def said_of_work(backlog: Backlog) -> str:
     """What a run would find to do."""
     parts = []
@@ -112,6 +118,8 @@ def said_of_work(backlog: Backlog) -> str:
         parts.append(f"{counted(backlog.gone, 'document')} to delete")
     if backlog.regroup:
         parts.append("access rules changed")
+    if may_lift(backlog):
+        parts.append("documents that were gone are back")
     return ", ".join(parts)
 
 

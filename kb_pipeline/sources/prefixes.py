@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from kb_pipeline.errors import ObjectStoreUnavailable
 from kb_pipeline.settings import SOURCE_NAME
 from kb_pipeline.store.objects import ObjectStore
 
@@ -23,5 +24,12 @@ def new_prefixes(store: ObjectStore, root: str, known: Collection[str]) -> NewPr
     and a look into each new folder. Raises ObjectStoreUnavailable."""
     unknown = [name for name in store.folders(root) if name not in known]
     usable = [name for name in unknown if SOURCE_NAME.fullmatch(name)]
-    filled = [name for name in usable if next(store.list(f"{root}/{name}"), None) is not None]
+    filled = [name for name in usable if _filled(store, f"{root}/{name}")]
     return NewPrefixes(tuple(sorted(filled)), len(unknown) - len(usable))
+
+
+def _filled(store: ObjectStore, folder: str) -> bool:
+    try:
+        return next(store.list(folder), None) is not None
+    except ObjectStoreUnavailable:  # this folder alone: listing it as a source system then says why
+        return True

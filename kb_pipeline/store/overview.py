@@ -160,27 +160,36 @@ def current_artifacts(
     return [(row[0], row[1], ArtifactRef(*row[2:])) for row in rows]
 
 
-def published_rows(connection: Connection, source_system: str, table: str) -> tuple[int, int, int]:
-    """(rows the ledger says are published, chunk rows, vector rows) of a source: equal when all is well."""
+def published_rows(
+    connection: Connection, source_system: str, table: str, scope: Sequence[str] | None = None
+) -> tuple[int, int, int]:
+    """(rows the ledger says are published, chunk rows, vector rows) of a source, or of the documents in `scope` alone:
+    equal when all is well."""
     row = connection.execute(
         sql.SQL(
-            "SELECT (SELECT coalesce(sum(s.rows), 0) FROM kb.stage_state s JOIN kb.document d USING (document_id)"
-            "   WHERE d.source_system = %(source)s AND s.stage = 'publish' AND s.status = 'ok')::bigint,"
-            " (SELECT count(*) FROM kb.chunk c JOIN kb.document d USING (document_id)"
-            "   WHERE d.source_system = %(source)s),"
-            " (SELECT count(*) FROM {} v WHERE v.source_system = %(source)s)"
+            "WITH d AS (SELECT document_id FROM kb.document WHERE source_system = %(source)s"
+            "   AND (%(scope)s::text[] IS NULL OR document_id = ANY(%(scope)s)))"
+            " SELECT (SELECT coalesce(sum(s.rows), 0) FROM kb.stage_state s JOIN d USING (document_id)"
+            "   WHERE s.stage = 'publish' AND s.status = 'ok')::bigint,"
+            " (SELECT count(*) FROM kb.chunk JOIN d USING (document_id)),"
+            " (SELECT count(*) FROM {} v WHERE v.source_system = %(source)s AND (%(scope)s::text[] IS NULL"
+            "   OR v.chunk_id IN (SELECT chunk_id FROM kb.chunk WHERE document_id = ANY(%(scope)s))))"
         ).format(identifier(table)),
-        {"source": source_system},
+        {"source": source_system, "scope": list(scope) if scope is not None else None},
     ).fetchone()
     return (row[0], row[1], row[2]) if row else (0, 0, 0)
 
 
-def bad_vectors(connection: Connection, source_system: str, table: str) -> int:
-    """Vectors of a source that are not finite or not of unit length (within 1 %: half precision)."""
+def bad_vectors(connection: Connection, source_system: str, table: str, scope: Sequence[str] | None = None) -> int:
+    """Vectors of a source, or of the documents in `scope` alone, that are not finite or not of unit length (within 1 %:
+    half precision)."""
     row = connection.execute(
         sql.SQL(
-            "SELECT count(*) FROM {} WHERE source_system = %s AND NOT (l2_norm(embedding) BETWEEN 0.99 AND 1.01)"
+            "SELECT count(*) FROM {} v WHERE v.source_system = %(source)s"
+            " AND (%(scope)s::text[] IS NULL"
+            "   OR v.chunk_id IN (SELECT chunk_id FROM kb.chunk WHERE document_id = ANY(%(scope)s)))"
+            " AND NOT (l2_norm(v.embedding) BETWEEN 0.99 AND 1.01)"
         ).format(identifier(table)),
-        (source_system,),
+        {"source": source_system, "scope": list(scope) if scope is not None else None},
     ).fetchone()
     return int(row[0]) if row else 0

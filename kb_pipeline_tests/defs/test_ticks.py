@@ -79,6 +79,11 @@ def test_a_tick_that_launches_nothing_says_why(look: Look, words: str) -> None:
         (Backlog(regroup=True, live=1), "access rules changed; run requested"),
         (Backlog(hints=1, waiting=2), "1 key to look at; 2 waiting for another try; run requested"),
         (
+            Backlog(gone=39, live=100, brake=BRAKED),
+            "documents that were gone are back; 40 of 100 documents gone and not deleted without --confirm-deletes; "
+            "run requested",
+        ),
+        (
             Backlog(hints=1, gone=40, live=100, brake=BRAKED),
             "1 key to look at; 40 of 100 documents gone and not deleted without --confirm-deletes; run requested",
         ),

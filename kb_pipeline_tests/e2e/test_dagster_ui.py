@@ -21,6 +21,7 @@ FILES: dict[str, str | bytes] = {
 }
 DOCUMENTS = {"hr": 2, "contracts": 1, "wiki": 1}  # those that can be read
 CHECKS = {
+    ("raw_documents", "deletes_confirmed"),
     ("masked_chunks", "no_detectable_personal_data"),
     ("vector_tables", "vectors_finite_and_unit_length"),
     ("vector_tables", "rows_equal_ledger"),

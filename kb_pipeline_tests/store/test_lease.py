@@ -11,7 +11,7 @@ import pytest
 from kb_pipeline.errors import LeaseLost, SourceBusy
 from kb_pipeline.store import lease as leases
 from kb_pipeline.store.database import Connection, connect
-from kb_pipeline.store.lease import Lease, acquire, release
+from kb_pipeline.store.lease import Lease, acquire, holders, release
 from kb_pipeline_tests.support.lines import LineSource
 
 
@@ -176,3 +176,18 @@ def test_a_commit_holds_off_a_take_over_until_it_is_done(
             with pytest.raises(Exception, match="lock timeout"):
                 other.execute("UPDATE kb.source_lease SET token = token + 1")
     assert holds(connection, old)
+
+
+def test_who_works_on_what_is_who_holds_a_lease_and_is_alive(
+    take: Callable[..., Lease], connection: Connection
+) -> None:
+    assert holders(connection) == {}
+    take("run"), take("another", source="wiki")
+    assert holders(connection) == {"hr": "run", "wiki": "another"}
+    connection.execute("UPDATE kb.source_lease SET expires_at = now() WHERE source_system = 'hr'")
+    assert holders(connection) == {"wiki": "another"}
+    connection.execute(
+        "UPDATE kb.source_lease SET backend_pid = 0, heartbeat_at = now() - make_interval(secs => %s)",
+        (leases.DEAD_AFTER_SECONDS + 1,),
+    )
+    assert holders(connection) == {}

@@ -84,6 +84,20 @@ def test_a_vector_that_is_not_of_unit_length_shows(filled: LineSource) -> None:
     assert overview.bad_vectors(filled.connection, "hr", "vector_m_8") == 1
 
 
+def test_rows_and_vectors_of_some_documents_can_be_looked_at_alone(filled: LineSource) -> None:
+    rows = filled.connection.execute("SELECT key, document_id FROM kb.document").fetchall()
+    scope = [of for key, of in rows if key == "b.txt"]
+    assert overview.published_rows(filled.connection, "hr", "vector_m_8", scope) == (1, 1, 1)
+    assert overview.published_rows(filled.connection, "hr", "vector_m_8", []) == (0, 0, 0)
+    filled.connection.execute(
+        "UPDATE kb.vector_m_8 SET embedding = '[2,0,0,0,0,0,0,0]'"
+        " WHERE chunk_id NOT IN (SELECT chunk_id FROM kb.chunk WHERE document_id = ANY(%s))",
+        (scope,),
+    )
+    assert overview.bad_vectors(filled.connection, "hr", "vector_m_8", scope) == 0
+    assert overview.bad_vectors(filled.connection, "hr", "vector_m_8") == 2
+
+
 def test_known_versions_are_those_of_live_documents(filled: LineSource) -> None:
     assert set(known_versions(filled.connection, "hr")) == {"a.txt", "b.txt", "bad.txt"}
 

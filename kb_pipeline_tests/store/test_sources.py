@@ -1,0 +1,30 @@
+"""The source systems that the ledger knows, and which of them has its deletes held back."""
+
+from __future__ import annotations
+
+from kb_pipeline.planning import Deletes
+from kb_pipeline.store.backlog import ensure_source
+from kb_pipeline.store.database import Connection
+from kb_pipeline.store.deletes import set_brake
+from kb_pipeline.store.lease import Lease
+from kb_pipeline.store.sources import LedgerSource, brake_of, ledger_sources
+
+
+def test_sources_say_when_they_were_listed_and_whether_they_were_removed(connection: Connection) -> None:
+    for name in ("wiki", "hr"):
+        ensure_source(connection, name)
+    connection.execute("UPDATE kb.source SET removed_at = now() WHERE source_system = 'wiki'")
+    assert ledger_sources(connection) == [LedgerSource("hr", None, False), LedgerSource("wiki", None, True)]
+
+
+def test_a_brake_says_its_numbers_and_its_age(connection: Connection, lease: Lease) -> None:
+    ensure_source(connection, "hr")
+    assert brake_of(connection, "hr") is None
+    set_brake(connection, lease, Deletes(gone=5, moved=1, live=10))
+    brake = brake_of(connection, "hr")
+    assert brake
+    assert (brake.gone, brake.live, brake.moved) == (4, 10, 1)
+    assert brake.since
+    assert 0 <= brake.seconds < 60
+    set_brake(connection, lease, None)
+    assert brake_of(connection, "hr") is None
