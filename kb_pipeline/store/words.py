@@ -11,6 +11,7 @@ import unicodedata
 
 WORDS_VERSION = 1
 MAX_WORD_BYTES = 2046  # PostgreSQL's limit for a lexeme: a longer one is dropped from a text and refused in a query
+_SURELY_SHORT = MAX_WORD_BYTES // 4  # characters, of at most four bytes
 _WORD = re.compile(r"[^\W_]")
 
 
@@ -22,5 +23,12 @@ def words(text: str) -> list[str]:
     folded = unicodedata.normalize("NFKC", text).lower()
     # hmm=False: words outside the dictionary come as single characters, the same way in a text and in a query; the
     # statistical guess depends on the neighbours and splits 年假为 as 年|假为.
-    found = (token for token in rjieba.cut_for_search(folded, False) if _WORD.search(token))
-    return [token for token in found if len(token.encode()) <= MAX_WORD_BYTES]
+    return [
+        token
+        for token in rjieba.cut_for_search(folded, False)
+        if (token.isalnum() or _WORD.search(token)) and (len(token) <= _SURELY_SHORT or _fits(token))
+    ]
+
+
+def _fits(token: str) -> bool:
+    return len(token.encode()) <= MAX_WORD_BYTES
