@@ -13,7 +13,7 @@ from kb_pipeline.settings import Settings
 from kb_pipeline.sources.reconciling import Reconciled
 from kb_pipeline.sources.reconciling import reconcile as reconcile_source
 from kb_pipeline.stages import access_key, chain_key, raw_prefix
-from kb_pipeline.store.backlog import Backlog, count_backlog, ensure_source, note_checked, try_now
+from kb_pipeline.store.backlog import Backlog, count_backlog, count_hints, ensure_source, note_checked, try_now
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.hints import add_hints
 
@@ -32,9 +32,11 @@ def reconcile(settings: Settings, source_system: str, *, full: bool = False, reh
         return _reconcile(connection, settings, source_system, full=full, rehash=rehash)
 
 
-def backlog(settings: Settings, source_system: str) -> Backlog:
-    """What is left to do for the source now. A source found in step is noted as checked."""
+def backlog(settings: Settings, source_system: str, *, hinted_only: bool = False) -> Backlog:
+    """What is left to do for the source now, or of it the hints alone. A source found in step is noted as checked."""
     with connected(settings) as connection:
+        if hinted_only:
+            return count_hints(connection, source_system)
         return _backlog(connection, settings, source_system)
 
 
@@ -53,11 +55,10 @@ def take_in(
         if now:
             ensure_source(connection, source_system)
             try_now(connection, source_system)
-        seen = None
-        if keys is None:
-            seen = _reconcile(connection, settings, source_system, full=full, rehash=rehash)
-        else:
+        if keys is not None:
             add_hints(connection, [(source_system, key) for key in keys])
+            return Intake(None, count_hints(connection, source_system))
+        seen = _reconcile(connection, settings, source_system, full=full, rehash=rehash)
         return Intake(seen, _backlog(connection, settings, source_system))
 
 

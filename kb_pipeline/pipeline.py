@@ -34,7 +34,7 @@ from kb_pipeline.store.lease import Lease
 from kb_pipeline.store.ledger import Ledger
 from kb_pipeline.store.objects import ObjectStore
 from kb_pipeline.store.publish import Publisher
-from kb_pipeline.store.spaces import Space, active_space, build_index, ensure_space
+from kb_pipeline.store.spaces import Space, active_space, build_index, ensure_space, lacks_index
 
 log = logging.getLogger("kb_pipeline.progress")
 
@@ -185,7 +185,8 @@ class SourceRun:
             report.stats["withdrawn"] = withdrawn
         report.deleted = self._delete(moved=True)
         self._settle(space)
-        if space and not self.backlog().work:  # an index grows far slower than it is built: after the last of a backlog
+        # An index grows far slower than it is built: after the last run of the first backlog.
+        if space and lacks_index(self.connection, space) and not self.backlog().work:
             build_index(self.connection, space)
         resume_source(self.connection, self.source_system)
         return report

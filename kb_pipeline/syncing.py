@@ -90,7 +90,8 @@ def sync_source(settings: Settings, source: str, options: SyncOptions, run: Run 
     try:
         for one in _runs(settings, source, options, found.backlog, run or _run_job):
             report = added(report, one)
-        left = intake.backlog(settings, source) if report.runs else found.backlog
+        hinted_only = options.keys is not None
+        left = intake.backlog(settings, source, hinted_only=hinted_only) if report.runs else found.backlog
     except KbError as stopped:
         send(settings, Alert("failed", source, stopped.message, report.run_id, type(stopped).__name__))
         raise
@@ -114,7 +115,7 @@ def _runs(settings: Settings, source: str, options: SyncOptions, backlog: Backlo
     while backlog.work or (options.confirm_deletes and backlog.gone):
         _say_left(source, backlog.size, total)
         yield run(settings, source, listing=False, **observing)
-        before, backlog = backlog, intake.backlog(settings, source)
+        before, backlog = backlog, intake.backlog(settings, source, hinted_only=options.keys is not None)
         idle = 0 if backlog.size < before.size else idle + 1
         if idle >= RUNS_WITHOUT_PROGRESS:
             break

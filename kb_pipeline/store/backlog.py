@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kb_pipeline.errors import ArtifactDamaged
@@ -58,11 +58,8 @@ _DUE = "(retry_at IS NULL OR retry_at <= now())"
 def count_backlog(connection: Connection, source_system: str, chain: str, access_key: str) -> Backlog:
     """How much is left to do; `chain` is the key of all stages under the settings in force (stages.chain_key)."""
     values = {"source": source_system, "chain": chain}
-    hints = connection.execute(
-        f"SELECT count(*) FILTER (WHERE NOT gone AND {_DUE}), count(*) FILTER (WHERE NOT gone AND NOT {_DUE}),"  # noqa: S608
-        " count(*) FILTER (WHERE gone) FROM kb.hint WHERE source_system = %(source)s",
-        values,
-    ).fetchone()
+    keys = count_hints(connection, source_system)
+
     documents = connection.execute(
         "SELECT"  # noqa: S608
         f" count(*) FILTER (WHERE settled_key IS DISTINCT FROM %(chain)s AND content_hash IS NOT NULL AND {_DUE}),"
@@ -75,10 +72,28 @@ def count_backlog(connection: Connection, source_system: str, chain: str, access
         " WHERE source_system = %s",
         (access_key, source_system),
     ).fetchone()
-    due, later, gone = hints or (0, 0, 0)
     pending, failed, live = documents or (0, 0, 0)
     brake, regroup, paused = source or (None, False, False)
-    return Backlog(due, pending, later + failed, gone, live, brake, regroup and live > 0, paused)
+    return replace(
+        keys,
+        documents=pending,
+        waiting=keys.waiting + failed,
+        live=live,
+        brake=brake,
+        regroup=regroup and live > 0,
+        paused=paused,
+    )
+
+
+def count_hints(connection: Connection, source_system: str) -> Backlog:
+    """The part of the backlog that hints are: what a look at single keys asks, whatever the number of documents."""
+    row = connection.execute(
+        f"SELECT count(*) FILTER (WHERE NOT gone AND {_DUE}), count(*) FILTER (WHERE NOT gone AND NOT {_DUE}),"  # noqa: S608
+        " count(*) FILTER (WHERE gone) FROM kb.hint WHERE source_system = %s",
+        (source_system,),
+    ).fetchone()
+    due, later, gone = row or (0, 0, 0)
+    return Backlog(hints=due, waiting=later, gone=gone)
 
 
 def choose_scope(connection: Connection, source_system: str, chain: str, limit: int) -> list[str]:

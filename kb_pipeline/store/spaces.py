@@ -79,23 +79,25 @@ def ensure_space(
     return space
 
 
-def build_index(connection: Connection, space: Space) -> bool:
+def lacks_index(connection: Connection, space: Space) -> bool:
+    """Whether the space's HNSW index is still to be built."""
+    row = connection.execute("SELECT to_regclass(%s)", (f"kb.{space.table_name}_hnsw",)).fetchone()
+    return row == (None,)
+
+
+def build_index(connection: Connection, space: Space) -> None:
     """Build the HNSW index if it is not there: after the first load, which is far faster than filling an index."""
-    name = f"{space.table_name}_hnsw"
-    if connection.execute("SELECT to_regclass(%s)", (f"kb.{name}",)).fetchone() != (None,):
-        return False
     connection.execute(
         sql.SQL(
             "CREATE INDEX IF NOT EXISTS {} ON {} USING hnsw (embedding halfvec_cosine_ops)"
             " WITH (m = {}, ef_construction = {})"
         ).format(
-            sql.Identifier(name),
+            sql.Identifier(f"{space.table_name}_hnsw"),
             identifier(space.table_name),
             sql.Literal(HNSW_M),
             sql.Literal(HNSW_EF_CONSTRUCTION),
         )
     )
-    return True
 
 
 def _create(
