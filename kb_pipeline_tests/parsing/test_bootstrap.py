@@ -29,3 +29,23 @@ def test_parsing_loads_no_model_needs_no_network_and_prints_nothing() -> None:
     done = subprocess.run([sys.executable, "-c", _OFFLINE], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "[]\n"
+
+
+_LIGHT = """
+import sys
+import kb_pipeline.stages_preload_light
+from kb_pipeline.parsing import LIGHT, parse
+
+assert "presidio_analyzer" in sys.modules
+assert not {"unstructured", "pypdfium2", "openpyxl"} & set(sys.modules), "loads what no light document needs"
+before = set(sys.modules)
+for media_type in LIGHT:
+    assert parse(b"# x\\n\\n<table><tr><td>y<td>z</table>\\n", media_type)
+print(sorted(set(sys.modules) - before))
+assert parse(b"<p>Some text</p>", "text/html"), "a parser that was not loaded is loaded at need"
+"""
+
+
+def test_a_light_load_imports_only_what_its_documents_need() -> None:
+    done = subprocess.run([sys.executable, "-c", _LIGHT], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
