@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kb_pipeline.contracts import Outcome, Place, Stage, Task
+from kb_pipeline.errors import DiskFull, EmbeddingUnavailable, ObjectStoreUnavailable
 from kb_pipeline.faults import fault_point
 from kb_pipeline.planning import plan_batch
 from kb_pipeline.store.ledger import Ledger
@@ -80,15 +81,20 @@ def run_stage(stage: Stage, ledger: Ledger, executor: Executor, commit: Commit |
     failed = 0
     last = time.perf_counter()
     progress = Progress(stage.name, source)
-    for outcome in _outcomes(stage, ledger, executor, report):
-        waiting.append(outcome)
-        report.add(outcome)
-        failed += outcome.status == "failed"
-        progress.advance(outcome)
-        rows = sum(o.rows for o in waiting)
-        if len(waiting) >= COMMIT_DOCUMENTS or rows >= COMMIT_ROWS or time.perf_counter() - last > COMMIT_SECONDS:
+    try:
+        for outcome in _outcomes(stage, ledger, executor, report):
+            waiting.append(outcome)
+            report.add(outcome)
+            failed += outcome.status == "failed"
+            progress.advance(outcome)
+            rows = sum(o.rows for o in waiting)
+            if len(waiting) >= COMMIT_DOCUMENTS or rows >= COMMIT_ROWS or time.perf_counter() - last > COMMIT_SECONDS:
+                _commit(commit, stage, waiting)
+                waiting, last = [], time.perf_counter()
+    except (EmbeddingUnavailable, ObjectStoreUnavailable, DiskFull):  # the ledger is well: what is done stays done
+        if waiting:
             _commit(commit, stage, waiting)
-            waiting, last = [], time.perf_counter()
+        raise
     if waiting:
         _commit(commit, stage, waiting)
     counts = ledger.counts(stage)

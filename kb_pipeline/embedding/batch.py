@@ -70,8 +70,9 @@ class Batch:
         """Texts of a batch that failed to the end: the service is well, so long waits would not help. Only a text that
         stands alone is tried twice."""
         alone = len(positions) == 1
+        retries = self._servers.second_chances if alone else 0
         try:
-            self._keep_all(positions, self._call([self._texts[i] for i in positions], retries=int(alone)))
+            self._keep_all(positions, self._call([self._texts[i] for i in positions], retries=retries))
         except Refused as refused:
             self._refused(positions, refused)
         except Failing as failing:
@@ -135,6 +136,7 @@ class Batch:
 
     def _blame(self, position: int, error: Refused | Failing | None) -> None:
         self._check_others_pass()
+        self._servers.count_blamed()
         if isinstance(error, Failing) and error.trouble.silent:
             self.unanswered[position] = _waiting(error.trouble)
         else:

@@ -22,6 +22,7 @@ from kb_pipeline.errors import EmbeddingUnavailable, SettingsError
 
 CONNECT_SECONDS = 10.0
 LONGEST_REST_SECONDS = 2.0
+SECOND_CHANCES = 16
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Servers:
         self._resting: dict[str, float] = {}
         self._pace = Pace()
         self._texts_at_fault = False
+        self._blamed = 0
         self._lock = threading.Lock()
         self._given_up = threading.Event()
 
@@ -126,6 +128,15 @@ class Servers:
     def blame_texts(self) -> None:
         """Texts have failed while the service embeds others: from now on less time is spent on whoever fails."""
         self._texts_at_fault = True
+
+    @property
+    def second_chances(self) -> int:
+        """Retries of a text that failed with others and now stands alone. Each takes a pause, so only some get one."""
+        return int(self._blamed < SECOND_CHANCES)
+
+    def count_blamed(self) -> None:
+        """One more text has no vector."""
+        self._blamed += 1
 
     def rest(self, trouble: Trouble) -> None:
         """Wait as a server asked, before it is asked for other texts; 2 seconds at most."""

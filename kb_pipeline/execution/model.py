@@ -11,10 +11,20 @@ import numpy as np
 
 from kb_pipeline.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome, Status, Task
 from kb_pipeline.embedding.vectors import to_half
-from kb_pipeline.errors import KbError, PermanentError, ServiceUnavailable, TextRejected, TextUnanswered, TransientError
+from kb_pipeline.errors import (
+    EmbeddingUnavailable,
+    KbError,
+    PermanentError,
+    ServiceUnavailable,
+    TextRejected,
+    TextUnanswered,
+    TransientError,
+)
 
 DOCUMENTS_PER_GROUP = 64
 TEXTS_PER_GROUP = 256
+# So many documents without a single vector show that it is not the documents.
+DOCUMENTS_THAT_PROVE = 5
 
 
 class Embedded(Protocol):
@@ -76,19 +86,22 @@ class ModelBatches:
         wanted = {name: text for document in group for name, text in document.texts.items()}
         vectors = self.ports.known(list(wanted))
         new = {name: text for name, text in wanted.items() if name not in vectors}
-        missing: dict[str, KbError] = {}
-        if new:
-            result = self.ports.embed(list(new.values()))
-            halves = to_half(result.vectors)
-            why: dict[int, KbError] = {**result.unanswered, **result.rejected}
-            for index, name in enumerate(new):
-                if index in why:
-                    missing[name] = why[index]
-                else:
-                    vectors[name] = halves[index]
+        found, missing = self._embed(new) if new else ({}, {})
+        vectors.update(found)
+        concerned = sum(1 for document in group if document.texts.keys() & new.keys())
+        if missing and not found and concerned >= DOCUMENTS_THAT_PROVE:
+            raise _of_no_use(list(missing.values()), concerned)
         each_ms = int((time.perf_counter() - started) * 1000 / len(group))
         for document in group:
             yield self._finish(document, vectors, missing, each_ms)
+
+    def _embed(self, new: Mapping[str, MaskedText]) -> tuple[dict[str, np.ndarray], dict[str, KbError]]:
+        """Vectors by the names of the texts, and why some texts have none."""
+        result = self.ports.embed(list(new.values()))
+        halves = to_half(result.vectors)
+        why: dict[int, KbError] = {**result.unanswered, **result.rejected}
+        found = {name: halves[index] for index, name in enumerate(new) if index not in why}
+        return found, {name: why[index] for index, name in enumerate(new) if index in why}
 
     def _finish(
         self,
@@ -118,6 +131,14 @@ class ModelBatches:
             stats={"tokens": sum(chunk.tokens for chunk in document.chunks)},
             payload=[(name, row) for row, name in enumerate(names)],
         )
+
+
+def _of_no_use(errors: Sequence[KbError], documents: int) -> EmbeddingUnavailable:
+    return EmbeddingUnavailable(
+        f"The embedding service embeds single words, but none of the {len(errors)} texts of {documents} documents:"
+        f" {errors[0].message}",
+        "See what the service logs; then sync again: what is done stays done.",
+    )
 
 
 def _failed(task: Task, error: KbError) -> Outcome:
