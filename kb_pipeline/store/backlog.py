@@ -39,8 +39,10 @@ class Backlog:
 
     @property
     def work(self) -> bool:
-        """Whether a run would find something to do now (deletes that wait for a word are nothing to do)."""
-        return bool(self.hints or self.documents or self.regroup or (self.gone and not self.brake))
+        """Whether a run would find something to do now. Deletes that wait for a word are nothing to do, unless their
+        number is another one by now."""
+        held = bool(self.brake) and self.brake.get("gone", 0) + self.brake.get("moved", 0) == self.gone
+        return bool(self.hints or self.documents or self.regroup or (self.gone and not held))
 
     @property
     def size(self) -> int:

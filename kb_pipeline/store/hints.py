@@ -90,6 +90,11 @@ def hint_listing(connection: Connection, source_system: str, digest: str, began:
             " ON CONFLICT (source_system) DO UPDATE SET listing_digest = EXCLUDED.listing_digest, listed_at = now()",
             (source_system, digest),
         )
+        connection.execute(
+            "UPDATE kb.source s SET brake = NULL WHERE source_system = %s AND brake IS NOT NULL AND NOT EXISTS"
+            " (SELECT FROM kb.hint h WHERE h.source_system = s.source_system AND h.gone)",
+            (source_system,),
+        )
     return written
 
 

@@ -15,6 +15,7 @@ from kb_pipeline.store.backlog import (
     resume_source,
     try_now,
 )
+from kb_pipeline.store.deletes import count_deletes, set_brake
 from kb_pipeline_tests.support.lines import MASKING, LineSource
 
 
@@ -109,6 +110,29 @@ def test_asking_again_writes_nothing(source: LineSource) -> None:
     assert written(source) == before
 
 
-@pytest.mark.parametrize("brake", [None, {"gone": 1}])
-def test_deletes_that_wait_for_a_word_are_nothing_to_do(brake: dict[str, int] | None) -> None:
-    assert Backlog(gone=1, brake=brake).work == (brake is None)
+@pytest.mark.parametrize(
+    ("gone", "brake", "work"),
+    [
+        (3, None, True),
+        (3, {"gone": 3, "moved": 0}, False),
+        (3, {"gone": 2, "moved": 1}, False),
+        (1, {"gone": 3, "moved": 0}, True),
+        (0, None, False),
+    ],
+)
+def test_deletes_that_wait_for_a_word_are_nothing_to_do_until_their_number_changes(
+    gone: int, brake: dict[str, int] | None, work: bool
+) -> None:
+    assert Backlog(gone=gone, brake=brake).work == work
+
+
+def test_a_source_that_is_mended_lets_go_of_the_brake(source: LineSource) -> None:
+    source.write(a="one")
+    source.sync()
+    source.write(a=None)
+    source.reconcile()
+    set_brake(source.connection, source.lease, count_deletes(source.connection, "hr"))
+    assert backlog(source).brake
+    source.write(a="one")
+    source.reconcile()
+    assert backlog(source).brake is None
