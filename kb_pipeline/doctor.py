@@ -13,6 +13,7 @@ from kb_pipeline.errors import KbError
 from kb_pipeline.local import stack
 from kb_pipeline.opening import object_store_config
 from kb_pipeline.settings import Settings, load_settings
+from kb_pipeline.sources import notifications
 from kb_pipeline.store.database import MINIMUM_PGVECTOR, connect, describe, pgvector_version
 from kb_pipeline.store.objects import ObjectStore
 
@@ -45,6 +46,7 @@ def examine(config: Path | None = None, home: Path | None = None) -> list[Findin
         ("database", _database),
         ("object store", _objects),
         ("embedding service", _embedding),
+        *((("notifications", _notifications),) if settings.notifications.queue_url else ()),
     )
     return findings + [_guarded(name, check, settings) for name, check in checks]
 
@@ -116,3 +118,8 @@ def _embedding(settings: Settings) -> Finding:
     finally:
         client.close()
     return Finding("embedding service", True, f"{info.model}, {info.dimension} dimensions, at {', '.join(urls)}")
+
+
+def _notifications(settings: Settings) -> Finding:
+    notifications.check(settings)
+    return Finding("notifications", True, str(settings.notifications.queue_url))

@@ -41,6 +41,12 @@ BAD = {
     "object store": ("object_store: {url: 'ftp://hunter2@host'}", "object_store.url"),
     "embedding address": ("embedding: {urls: ['hunter2']}", "embedding.urls"),
     "dimension over what can be indexed": ("embedding: {dimension: 5000}", "embedding.dimension"),
+    "queue of notifications": ("notifications: {queue_url: 'sqs://hunter2'}", "notifications.queue_url"),
+    "queue without a name": ("notifications: {queue_url: 'https://sqs.example.com'}", "notifications.queue_url"),
+    "secret in a queue's address": (
+        "notifications: {queue_url: 'https://me:hunter2@sqs.example.com/1/kb'}",
+        "notifications.queue_url",
+    ),
     "lease": ("lease: {ttl_seconds: 0}", "lease.ttl_seconds"),
 }
 

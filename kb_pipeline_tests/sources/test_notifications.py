@@ -9,11 +9,13 @@ import socket
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kb_pipeline import faults
+from kb_pipeline.doctor import examine
 from kb_pipeline.errors import NotificationsUnavailable, SettingsError
 from kb_pipeline.settings import NotificationSettings, ObjectStoreSettings, Settings
 from kb_pipeline.sources.notifications import Drained, Notified, check, drain
@@ -249,6 +251,23 @@ def with_queue(settings: Settings, **changes: Any) -> Settings:
 
 def test_a_queue_that_can_be_used_passes_the_check(place: Place) -> None:
     check(place.settings)
+
+
+@pytest.mark.parametrize(("suffix", "ok"), [("", True), ("-other", False)])
+def test_the_doctor_looks_at_the_queue(place: Place, tmp_path: Path, suffix: str, ok: bool) -> None:
+    settings = with_queue(place.settings, queue_url=f"{place.queue_url}{suffix}")
+    config = tmp_path / "kb.yaml"
+    config.write_text(json.dumps(settings.model_dump(mode="json", include={"object_store", "notifications"})))
+    found = {finding.name: finding for finding in examine(config, tmp_path)}
+    assert found["object store"].ok
+    assert found["notifications"].ok is ok
+    assert str(settings.notifications.queue_url) in found["notifications"].detail
+
+
+def test_the_doctor_says_nothing_of_a_queue_that_is_not_set(place: Place, tmp_path: Path) -> None:
+    config = tmp_path / "kb.yaml"
+    config.write_text(json.dumps(place.settings.model_dump(mode="json", include={"object_store"})))
+    assert "notifications" not in {finding.name for finding in examine(config, tmp_path)}
 
 
 def test_a_missing_queue_is_named_with_the_setting(place: Place) -> None:
