@@ -75,7 +75,7 @@ def run() -> list[Result]:
                 load.group(documents[at : at + GROUP], client, connection)
     whole = sum(spent.values())
     return [
-        Result(part, 1000 * seconds / len(documents), "all parts", 1000 * whole / len(documents), "ms CPU/document")
+        Result(part, 1000 * seconds / len(documents), "all parts", 1000 * whole / len(documents), "ms")
         for part, seconds in spent.items()
     ]
 
@@ -123,7 +123,7 @@ class _Load:
         self._publish(rows, served, connection)
 
     def _masked(self, data: bytes) -> list[MaskedChunk]:
-        with self.part("hash of the bytes"):
+        with self.part("hash"):
             sha256_hex(data)
         with self.part("parse"):
             elements = parsing.parse(data, MARKDOWN)
@@ -136,22 +136,22 @@ class _Load:
         return self._through_the_store("mask", masked, MaskedChunk)
 
     def _through_the_store(self, stage: StageName, records: Sequence[Any], kind: type) -> list[Any]:
-        with self.part("artifacts: records to table, hash"):
+        with self.part("store: to table, hash"):
             table, content = records_to_table(records, kind)
-        with self.part("artifacts: write"):
+        with self.part("store: write"):
             ref = write_table(self.store, stage, fingerprint(stage, content), table)
-        with self.part("artifacts: read"):
+        with self.part("store: read"):
             table = read_table(self.store, ref)
-        with self.part("artifacts: table to records"):
+        with self.part("store: from table"):
             return table_to_records(table, kind)
 
     def _keep_vectors(self, chunks: Sequence[MaskedChunk], vectors: dict[str, np.ndarray]) -> None:
         names = list(dict.fromkeys(chunk.text_hash for chunk in chunks))
         with self.part("vectors: to table, hash"):
             table, content = vectors_to_table(names, np.stack([vectors[name] for name in names]))
-        with self.part("artifacts: write"):
+        with self.part("store: write"):
             ref = write_table(self.store, "embed", fingerprint("embed", content), table)
-        with self.part("artifacts: read"):
+        with self.part("store: read"):
             table = read_table(self.store, ref)
         with self.part("vectors: from table"):
             table_to_vectors(table)
@@ -162,14 +162,10 @@ class _Load:
         with self.part("publish: JSON"):
             records = [{**row, "words": " ".join(own)} for row, own in zip(rows.values(), said, strict=True)]
             text = json.dumps(records, ensure_ascii=False)
-        with self.part("publish: rows to the database"):
+        with self.part("publish: send rows"):
             connection.execute(_INSERT, (text,))
         copy_into = "COPY vector (chunk_id, source_system, embedding) FROM STDIN WITH (FORMAT BINARY)"
-        with (
-            self.part("publish: vectors to the database"),
-            connection.cursor() as cursor,
-            cursor.copy(copy_into) as copy,
-        ):
+        with self.part("publish: send vectors"), connection.cursor() as cursor, cursor.copy(copy_into) as copy:
             copy.set_types(["text", "text", "halfvec"])
             for key, vector in served.items():
                 copy.write_row((key, "bench", HalfVector(vector)))
