@@ -8,7 +8,7 @@ from kb_pipeline.defs.jobs import sync_job
 from kb_pipeline.defs.resources import KnowledgeBaseResource, SGLangResource
 from kb_pipeline.defs.schedules import schedules
 from kb_pipeline.defs.sensors import continue_backlog, lost_runs, new_documents_sensor
-from kb_pipeline.defs.upkeep import reconcile_job
+from kb_pipeline.defs.upkeep import collect_job, reconcile_job
 from kb_pipeline.settings import Settings, load_settings
 
 
@@ -16,7 +16,7 @@ def build_definitions(settings: Settings) -> Definitions:
     """Assets, jobs, sensors and the schedules that these settings ask for."""
     return Definitions(
         assets=ALL_ASSETS,
-        jobs=[sync_job, reconcile_job],
+        jobs=[sync_job, reconcile_job, collect_job],
         schedules=schedules(settings),
         sensors=[new_documents_sensor(settings), continue_backlog, lost_runs, alert_failed, alert_braked],
         resources={"knowledge_base": KnowledgeBaseResource(), "sglang": SGLangResource()},

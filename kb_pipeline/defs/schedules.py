@@ -16,7 +16,7 @@ from kb_pipeline.defs.jobs import sync_job
 from kb_pipeline.defs.launching import add_partitions, request, schedule_status
 from kb_pipeline.defs.resources import KnowledgeBaseResource
 from kb_pipeline.defs.ticks import Cursor, decide
-from kb_pipeline.defs.upkeep import reconcile_job
+from kb_pipeline.defs.upkeep import collect_job, reconcile_job
 from kb_pipeline.defs.watching import find_source, look_at
 from kb_pipeline.settings import Settings
 
@@ -27,7 +27,7 @@ def schedules(settings: Settings) -> list[ScheduleDefinition]:
     names = schedule_names(source for source, cron in crons.items() if cron)
     found = [_sync_schedule(settings, source, names[source], cron) for source, cron in crons.items() if cron]
     automation = settings.automation
-    for cron, job in ((automation.reconcile_cron, reconcile_job),):
+    for cron, job in ((automation.reconcile_cron, reconcile_job), (automation.collect_cron, collect_job)):
         if cron:
             found.append(
                 ScheduleDefinition(

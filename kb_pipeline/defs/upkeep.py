@@ -2,11 +2,12 @@
 
 from dagster import Failure, MetadataValue, OpExecutionContext, in_process_executor, job, op
 
-from kb_pipeline import intake
+from kb_pipeline import intake, maintenance
 from kb_pipeline.defs.resources import KnowledgeBaseResource
 from kb_pipeline.defs.ticks import counted
 from kb_pipeline.errors import KbError
 from kb_pipeline.opening import known_sources
+from kb_pipeline.store.collect import Collected
 
 RECONCILE, COLLECT = "reconcile_sources", "collect_garbage"
 # No lease tells whether their process lives: Dagster ends them after so long.
@@ -39,3 +40,42 @@ def reconcile_every_source(context: OpExecutionContext, knowledge_base: Knowledg
 )
 def reconcile_job() -> None:
     reconcile_every_source()
+
+
+@op(description="Says what would be collected, then collects it.")
+def collect_what_nothing_needs(context: OpExecutionContext, knowledge_base: KnowledgeBaseResource) -> None:
+    settings = knowledge_base.settings()
+    try:
+        foreseen = maintenance.collect(settings, dry_run=True)
+        context.log.info(f"to be collected: {said_of_collected(foreseen)}")
+        collected = maintenance.collect(settings, dry_run=False)
+    except KbError as error:
+        raise Failure(str(error), allow_retries=False) from error
+    context.log.info(f"collected: {said_of_collected(collected)}")
+    context.add_output_metadata(
+        {
+            "foreseen": MetadataValue.text(said_of_collected(foreseen)),
+            "artifacts": collected.artifacts,
+            "bytes": collected.bytes,
+            "objects without a row": collected.objects_orphaned,
+            "documents expired": collected.documents_expired,
+            "by stage": MetadataValue.json(collected.by_stage),
+        }
+    )
+
+
+def said_of_collected(collected: Collected) -> str:
+    """What goes, or went."""
+    artifacts, orphans = counted(collected.artifacts, "artifact"), counted(collected.objects_orphaned, "object")
+    expired = counted(collected.documents_expired, "document")
+    return f"{artifacts} and {orphans} without a row, {counted(collected.bytes, 'byte')}; {expired} past the retention"
+
+
+@job(
+    name=COLLECT,
+    executor_def=in_process_executor,
+    tags=LIMITED,
+    description="Artifacts that nothing needs, and objects that no row names, are deleted; first it is said which.",
+)
+def collect_job() -> None:
+    collect_what_nothing_needs()

@@ -5,10 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, SensorResult, SkipReason, build_sensor_context
+from dagster import (
+    DagsterEvent,
+    DagsterEventType,
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    SensorResult,
+    SkipReason,
+    build_sensor_context,
+)
 from dagster._core.test_utils import create_run_for_test
 
 from kb_pipeline import intake
@@ -16,7 +26,7 @@ from kb_pipeline.defs.assets import STAGE_OF_ASSET
 from kb_pipeline.defs.dagster_runs import PARTITION
 from kb_pipeline.defs.sensors import watch
 from kb_pipeline.pipeline import run_one, source_run
-from kb_pipeline.settings import EmbeddingSettings, Settings
+from kb_pipeline.settings import Settings, load_settings
 from kb_pipeline.store.database import Connection, connect
 from kb_pipeline_tests.support.databases import _template, connection, dsn, new_database, server_dsn
 from kb_pipeline_tests.support.embedding_stub import EmbeddingStub, embedding_stub
@@ -98,15 +108,29 @@ class Base:
         """A run in Dagster's books."""
         return create_run_for_test(self.instance, job_name="sync", tags={PARTITION: source, **tags}, status=status)
 
+    def started_run(self, at: datetime, source: str = "hr", **tags: str) -> DagsterRun:
+        """A run in Dagster's books that began at a time, and of which nothing was heard since."""
+        run = self.dagster_run(DagsterRunStatus.NOT_STARTED, source, **tags)
+        event = DagsterEvent(event_type_value=DagsterEventType.RUN_START.value, job_name=run.job_name)
+        self.instance.run_storage.handle_run_event(run.run_id, event, at)
+        return run
+
+    def post_alerts_to(self, url: str) -> None:
+        """Name a webhook in kb.yaml."""
+        assert self.settings.config_path
+        self.settings.config_path.write_text(f"sources: {{hr: {{}}}}\nalerts: {{webhook_url: {url}}}\n")
+
 
 @pytest.fixture
-def base(tmp_path: Path, dsn: str, stub: EmbeddingStub, instance: DagsterInstance) -> Base:
-    settings = Settings.model_validate(
-        {
-            "home": tmp_path,
-            "database_dsn": dsn,
-            "embedding": EmbeddingSettings(urls=(stub.url,)),
-            "sources": {"hr": {}},
-        }
-    )
-    return Base(settings, dsn, instance)
+def base(
+    tmp_path: Path, dsn: str, stub: EmbeddingStub, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> Base:
+    """Its settings are those of this process's environment too, as Dagster's resource reads them."""
+    config = tmp_path / "kb.yaml"
+    config.write_text("sources: {hr: {}}\n")
+    monkeypatch.setenv("KB_HOME", str(tmp_path))
+    monkeypatch.setenv("KB_CONFIG", str(config))
+    monkeypatch.setenv("KB_DATABASE_DSN", dsn)
+    monkeypatch.setenv("KB_EMBEDDING_URLS", stub.url)
+    monkeypatch.delenv("KB_OBJECT_STORE_URL", raising=False)
+    return Base(load_settings(), dsn, instance)
