@@ -41,7 +41,7 @@ class Backlog:
     def work(self) -> bool:
         """Whether a run would find something to do now. Deletes that wait for a word are nothing to do, unless their
         number is another one by now."""
-        held = bool(self.brake) and self.brake.get("gone", 0) + self.brake.get("moved", 0) == self.gone
+        held = self.brake is not None and self.brake.get("gone", 0) + self.brake.get("moved", 0) == self.gone
         return bool(self.hints or self.documents or self.regroup or (self.gone and not held))
 
     @property
