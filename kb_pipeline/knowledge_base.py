@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
     from kb_pipeline.doctor import Finding
     from kb_pipeline.forecasting import SourcePlan
+    from kb_pipeline.maintenance import Forgotten, KnownSource
     from kb_pipeline.quarantine import QuarantineReport
     from kb_pipeline.reports import IngestReport, SyncReport
     from kb_pipeline.search.hybrid import Result
+    from kb_pipeline.store.collect import Collected
+    from kb_pipeline.store.erase import Erased
+    from kb_pipeline.store.finding import Found
     from kb_pipeline.store.history import DocumentHistory
     from kb_pipeline.store.overview import Quarantined
 
@@ -135,6 +139,42 @@ class KnowledgeBase:
 
         with connected(self.settings) as connection:
             return overview.retry(connection, documents, source)
+
+    def collect(self, dry_run: bool = True) -> Collected:
+        """Collect artifacts that nothing needs any more, and objects that no row names; a dry run changes nothing."""
+        from kb_pipeline import maintenance
+
+        return maintenance.collect(self.settings, dry_run=dry_run)
+
+    def find(self, document: str, source: str | None = None) -> Found:
+        """The one document of that id, beginning of an id, or name."""
+        from kb_pipeline import maintenance
+
+        return maintenance.find(self.settings, document, source)
+
+    def forget(self, document: str, source: str | None = None) -> Forgotten:
+        """Erase what was made of a document at once; no later sync brings it back."""
+        from kb_pipeline import maintenance
+
+        return maintenance.forget(self.settings, document, source)
+
+    def known_sources(self) -> list[KnownSource]:
+        """Source systems of kb.yaml and of the ledger with where they are known from, removed ones too."""
+        from kb_pipeline import maintenance
+
+        return maintenance.sources(self.settings)
+
+    def add_source(self, name: str) -> KnownSource:
+        """Look after a source system from now on; one that was removed comes back."""
+        from kb_pipeline import maintenance
+
+        return maintenance.add_source(self.settings, name)
+
+    def remove_source(self, name: str) -> Erased:
+        """Erase a source system from every table, space and artifact; its raw documents stay where they lie."""
+        from kb_pipeline import maintenance
+
+        return maintenance.remove_source(self.settings, name)
 
     def masked_spans(self, source: str) -> int:
         """How many spans masking replaced in the current documents of a source."""

@@ -11,7 +11,7 @@ import sys
 import click
 
 from kb_pipeline import console
-from kb_pipeline.cli import looking, operating, running
+from kb_pipeline.cli import erasing, looking, operating, running
 from kb_pipeline.errors import KbError
 from kb_pipeline.knowledge_base import KnowledgeBase
 
@@ -39,6 +39,9 @@ for _verb in (
     looking.search,
     looking.quarantine,
     operating.doctor,
+    erasing.gc,
+    erasing.forget,
+    erasing.source,
     running.demo,
     running.dev,
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,3 +14,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 def json_option(function: F) -> F:
     """--json: results as one line of JSON on standard output."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")(function)
+
+
+def yes_option(function: F) -> F:
+    """--yes: no question is asked."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(function)
+
+
+def confirmed(yes: bool, question: str) -> None:
+    """Go on only with --yes, or a yes on the terminal. Raises click.UsageError where there is none to ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("this cannot be undone, and there is no terminal to ask: add --yes")
+    click.confirm(question, abort=True, err=True)
