@@ -1,0 +1,314 @@
+"""One history of a knowledge base: what was done to it, what it must hold now, and the checks in between."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from kb_pipeline import faults
+from kb_pipeline.contracts import StageName, Task
+from kb_pipeline.errors import DatabaseUnavailable, EmbeddingUnavailable, KbError, LeaseLost, SourceBusy
+from kb_pipeline.identity import document_id, sha256_hex, text_hash
+from kb_pipeline.masking import mask_name
+from kb_pipeline.reports import SyncReport
+from kb_pipeline.settings import Settings
+from kb_pipeline.syncing import SyncOptions
+from kb_pipeline_tests.state_machine import checks
+from kb_pipeline_tests.state_machine.paused import Killed, PausedSync
+from kb_pipeline_tests.state_machine.spec import NONE, Expected, Rows, Spec, rows_of, standings
+from kb_pipeline_tests.state_machine.stages import HUGE, How
+from kb_pipeline_tests.state_machine.world import SOURCES, World, settings_of
+
+T = TypeVar("T")
+
+
+@dataclass
+class Tally:
+    """What was done in all histories so far."""
+
+    rules: Counter[str] = field(default_factory=Counter)
+    points: Counter[str] = field(default_factory=Counter)
+    endings: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def steps(self) -> int:
+        return sum(self.rules.values())
+
+
+@dataclass
+class Watch:
+    """What readers may see while a sync runs."""
+
+    allowed: Mapping[str, set[Rows]]
+    moves: Mapping[str, list[str]]
+    others: Mapping[str, Rows]
+
+
+class History:
+    """A knowledge base from its beginning. `objects` is what the source systems hold, `visible` what readers see."""
+
+    def __init__(self, world: World, tally: Tally) -> None:
+        self.world, self.tally = world, tally
+        world.reset()
+        world.model.on_texts = self._check_texts
+        world.on_task = self._check_task
+        self.objects: dict[tuple[str, str], bytes] = {}
+        self.visible: dict[str, Rows] = {}
+        self.versions: dict[str, bytes] = {}
+        self.put_ever: dict[str, list[bytes]] = {}
+        self.forgotten: set[str] = set()
+        self.damaged: set[str] = set()
+        self.how, self.access, self.documents = How(), (0,) * len(SOURCES), 100
+        self.paused: PausedSync | None = None
+        self.paused_how = self.how
+        self.untroubled = True  # nothing was ever lost: no text is to be sent twice
+        self.ever_sent: set[str] = set()
+        self._vectors = checks.Vectors()
+        self._watch: Watch | None = None
+        self._at: Callable[[str], None] | None = None
+        self._thread = threading.get_ident()
+        self._callback = ExitStack()
+        self._callback.enter_context(faults.on_reach(self.reached))
+
+    @property
+    def settings(self) -> Settings:
+        return settings_of(self.world.dsn, self.world.store.config.url, self.how, self.access, self.documents)
+
+    def put(self, source: str, key: str, data: bytes | None) -> None:
+        """What a source system does: put an object, or delete it."""
+        self.world.put(source, key, data)
+        if data is None:
+            self.objects.pop((source, key), None)
+            return
+        self.objects[source, key] = data
+        self.versions[sha256_hex(data)] = data
+        self.put_ever.setdefault(document_id(source, key), []).append(data)
+
+    def expect(self, source: str, *, confirmed: bool = False) -> Expected:
+        """What a sync of the whole source must lead to now."""
+        return Spec(
+            self.world,
+            self.settings,
+            source,
+            self.how,
+            {key: data for (of, key), data in self.objects.items() if of == source},
+            standings(self.world.reader, source, self.versions),
+            self.visible,
+            confirmed,
+            bool(self.damaged),
+        ).expect()
+
+    def sync(self, source: str, options: SyncOptions | None = None) -> SyncReport:
+        """A sync that nothing disturbs: afterwards everything is exactly as it must be."""
+        options = options or SyncOptions()
+        expected = self.expect(source, confirmed=options.confirm_deletes)
+        with self.watched(expected.during if expected.exact else {}, expected.moves):
+            report = self._sync(source, options)
+        self._settled(source, expected)
+        return report
+
+    def disturbed(
+        self,
+        source: str,
+        options: SyncOptions | None = None,
+        at: Callable[[str], None] | None = None,
+        changed: Sequence[str] = (),
+    ) -> str:
+        """A sync during which `at` does something at fault points. `changed` documents may be in any state that they
+        were ever put into. Afterwards each document is in its old state or in its new one. Returns how it ended."""
+        options = options or SyncOptions()
+        expected = self.expect(source, confirmed=options.confirm_deletes)
+        allowed = {of: states | expected.final[of] for of, states in expected.during.items()}
+        for of in changed:
+            allowed[of] = allowed.get(of, set()) | self._any_state(source, of) | {self.visible.get(of, NONE)}
+        ended = "completed"
+        with self.watched(allowed, {} if changed else expected.moves, at):
+            try:
+                self._sync(source, options)
+            except Killed:
+                self.world.leave_dead_lease(source)
+                self.untroubled = False
+                ended = "killed"
+            except (DatabaseUnavailable, EmbeddingUnavailable) as error:
+                self.untroubled = False
+                ended = type(error).__name__
+        self.tally.endings[ended] += 1
+        if ended == "completed" and not changed and options.keys is None:
+            self._settled(source, expected)
+        else:
+            seen = self.world.seen()
+            checks.check_rows(seen, allowed, self.visible, f"a sync of {source} that was disturbed ({ended})")
+            self.visible = seen.rows
+        return ended
+
+    def alone(self, source: str, name: StageName) -> None:
+        """One stage by itself."""
+        expected = self.expect(source)
+        self.steal(source)
+        allowed = {of: states | expected.final[of] for of, states in expected.during.items()}
+        with self.watched(allowed, expected.moves):
+            self.unless_busy(source, lambda: self.world.alone(self.settings, source, name))
+        self.visible = self.world.seen().rows
+
+    def pause(self, source: str, moment: tuple[str, int]) -> None:
+        """Start a sync and suspend it at a fault point."""
+        expected = self.expect(source)
+        settings = self.settings
+        self.paused = PausedSync(source, lambda: self.world.sync(settings, source, SyncOptions()), *moment)
+        if not self.paused.start():
+            self.paused, ended = None, self.paused
+            if ended.error:
+                raise ended.error
+            self._settled(source, expected)
+            return
+        self.untroubled = False
+        seen = self.world.seen()
+        allowed = {of: states | expected.final[of] for of, states in expected.during.items()}
+        checks.check_rows(seen, allowed, self.visible, f"a sync of {source} suspended at {moment[0]}")
+        self.visible = seen.rows
+        self.paused_how = self.how
+
+    def wake(self, *, kill: bool = False) -> None:
+        """Let the suspended sync go on. When another took its lease it can change nothing any more."""
+        assert self.paused
+        paused, before, rows = self.paused, self.world.written("hint", "source"), self.visible
+        error = paused.wake(kill=kill)
+        self.paused = None
+        if error is not None and not isinstance(error, KbError | Killed):
+            raise error
+        self.tally.endings[f"woken, {'stolen' if paused.stolen else 'alone'}: {type(error).__name__}"] += 1
+        seen = self.world.seen()
+        if paused.stolen:
+            assert isinstance(error, LeaseLost | Killed | None), repr(error)
+            assert self.world.written("hint", "source") == before, "a sync that lost its lease wrote something"
+            assert seen.rows == rows
+            return
+        if isinstance(error, Killed):
+            self.world.leave_dead_lease(paused.source)
+        ids = self.world.ids(paused.source)
+        allowed = {of: self._any_state(paused.source, of) | {rows.get(of, NONE)} for of in ids}
+        checks.check_rows(seen, allowed, rows, "a sync that was woken")
+        self.visible = seen.rows
+
+    def steal(self, source: str) -> None:
+        """Make a suspended sync of the source lose touch with its lease, if it holds it."""
+        if self.paused and self.paused.source == source:
+            row = self.world.reader.execute(
+                "SELECT holder FROM kb.source_lease WHERE source_system = %s", (source,)
+            ).fetchone()
+            self.paused.stolen |= bool(row and row[0] and row[0].startswith("run-"))
+            self.world.expire(source)
+
+    def check(self) -> None:
+        """What must hold after every step."""
+        seen = self.world.seen()
+        checks.check_rows(seen, {}, self.visible, "between two steps")
+        self._vectors.check(seen)
+        checks.check_artifacts(self.world, self.damaged)
+
+    def reached(self, name: str) -> None:
+        """A fault point, of this thread's sync or of the suspended one."""
+        self.tally.points[name] += 1
+        if threading.get_ident() != self._thread:
+            if self.paused:
+                self.paused.reached(name)
+            return
+        if self._watch:
+            self._look(self._watch, f"at {name}")
+        if self._at:
+            self._at(name)
+
+    def end(self) -> None:
+        """The history is over."""
+        try:
+            if self.paused:
+                self.paused.wake(kill=True)
+        finally:
+            self._callback.close()
+
+    def _look(self, watch: Watch, when: str) -> None:
+        seen = self.world.seen()
+        checks.check_rows(seen, watch.allowed, watch.others if watch.allowed else seen.rows, when)
+        checks.check_moves(seen, watch.moves, when)
+
+    @contextmanager
+    def watched(
+        self,
+        allowed: Mapping[str, set[Rows]],
+        moves: Mapping[str, list[str]],
+        at: Callable[[str], None] | None = None,
+    ) -> Iterator[None]:
+        shown = {of: to for of, to in moves.items() if of in self.visible}
+        self._watch, self._at = Watch(allowed, shown, self.visible), at
+        self.world.model.sent.clear()
+        try:
+            yield
+        finally:
+            self._watch = self._at = None
+
+    def _sync(self, source: str, options: SyncOptions) -> SyncReport:
+        self.steal(source)
+        return self.unless_busy(source, lambda: self.world.sync(self.settings, source, options))
+
+    def unless_busy(self, source: str, work: Callable[[], T]) -> T:
+        """A suspended sync may renew its lease at the moment it is taken: then it loses touch once more."""
+        for _ in range(5):
+            try:
+                return work()
+            except SourceBusy:
+                self.world.expire(source)
+        return work()
+
+    def _settled(self, source: str, expected: Expected) -> None:
+        """A sync came to its end: everything is as it must be."""
+        seen = self.world.seen()
+        checks.check_rows(seen, expected.final, self.visible, f"after a sync of {source}")
+        self.visible = seen.rows
+        if expected.exact:
+            checks.check_ledger(self.world, source, expected)
+        groups = {of: self.settings.access_groups(source, key) for of, key in self.world.ids(source).items()}
+        checks.check_groups(self.world, groups)
+        self._check_names(source)
+        sent = Counter(self.world.model.sent)
+        if self.untroubled:
+            twice = [text for text in sent if sent[text] > 1 or text in self.ever_sent]
+            assert not twice, f"sent again: {twice}"
+            self.ever_sent.update(sent)
+
+    def _check_names(self, source: str) -> None:
+        policy = self.settings.masking_for(source)
+        for key, name in self.world.reader.execute(
+            "SELECT key, display_name FROM kb.document WHERE source_system = %s AND deleted_at IS NULL"
+            " AND settled_key IS NOT NULL",
+            (source,),
+        ):
+            assert name == mask_name(key, policy), f"{name} is shown"
+
+    def _check_texts(self, texts: Sequence[str]) -> None:
+        """Nothing is sent that has a vector."""
+        self._vectors.add(list(texts))
+        if threading.get_ident() == self._thread:
+            known = self.world.held(map(text_hash, texts))
+            assert not known, f"sent although there is a vector: {[t for t in texts if text_hash(t) in known]}"
+
+    def _check_task(self, stage: StageName, task: Task) -> None:
+        """Nothing is computed that was computed before."""
+        if threading.get_ident() == self._thread:
+            row = self.world.reader.execute(
+                "SELECT FROM kb.artifact WHERE fingerprint = %s", (task.fingerprint,)
+            ).fetchone()
+            assert row is None, f"{stage} is done again"
+
+    def _any_state(self, source: str, of: str) -> set[Rows]:
+        """Every state that a document may be in when its changes are not followed one by one."""
+        key = self.world.ids(source)[of]
+        states = {NONE}
+        for data in self.put_ever.get(of, []):
+            if data != HUGE:
+                for how in {self.how, self.paused_how}:
+                    states.add(rows_of(source, key, data, how) or NONE)
+        return states
