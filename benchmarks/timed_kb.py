@@ -34,6 +34,11 @@ class ImportTime:
             self.seconds += time.perf_counter() - started
 
 
+def import_seconds(line: str) -> float:
+    """import_s of the line printed last."""
+    return float(line.split()[0].removeprefix("import_s="))
+
+
 def main() -> None:
     """Run `kb`, print the times, and end with its exit code."""
     started, imports = time.perf_counter(), ImportTime()

