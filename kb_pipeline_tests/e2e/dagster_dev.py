@@ -90,15 +90,15 @@ class DagsterDev:
     def end_of_log(self) -> str:
         return self.log.read_text(errors="replace")[-6000:]
 
-    def materialize(self, assets: Sequence[str], partition: str, seconds: float) -> str:
-        """Launch a run over one partition, wait for its end, and give its id. It must succeed."""
-        chosen = [{"path": [name]} for name in assets]
-        selector = {
-            "pipelineName": "__ASSET_JOB",
+    def launch(self, partition: str, job: str = "sync", assets: Sequence[str] | None = None) -> str:
+        """Launch a run over one partition, and give its id."""
+        selector: dict[str, Any] = {
+            "pipelineName": job,
             "repositoryLocationName": LOCATION,
             "repositoryName": REPOSITORY_NAME,
-            "assetSelection": chosen,
         }
+        if assets is not None:
+            selector["assetSelection"] = [{"path": [name]} for name in assets]
         parameters = {
             "selector": selector,
             "mode": "default",
@@ -108,6 +108,11 @@ class DagsterDev:
         launched = self.ask(LAUNCH, executionParams=parameters)["launchPipelineExecution"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         run_id: str = launched["run"]["runId"]
+        return run_id
+
+    def materialize(self, assets: Sequence[str], partition: str, seconds: float) -> str:
+        """Launch a run over one partition, wait for its end, and give its id. It must succeed."""
+        run_id = self.launch(partition, "__ASSET_JOB", assets)
 
         def status() -> str | None:
             now: str = self.ask(RUN, id=run_id)["runOrError"]["status"]
