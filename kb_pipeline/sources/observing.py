@@ -25,7 +25,7 @@ BATCH = 200
 @dataclass(slots=True)
 class Observed:
     """What looking at hinted keys told. `changes` counts documents by planning.Change, `documents` are the ids of those
-    that the stages have work with."""
+    that were read."""
 
     looked_at: int = 0
     quarantined: int = 0

@@ -98,12 +98,16 @@ def count_hints(connection: Connection, source_system: str) -> Backlog:
     return Backlog(hints=due, waiting=later, gone=gone)
 
 
-def choose_scope(connection: Connection, source_system: str, chain: str, limit: int) -> list[str]:
-    """Ids of the documents that a run takes on: not settled, due, the longest waiting first."""
+def choose_scope(
+    connection: Connection, source_system: str, chain: str, limit: int, among: Sequence[str] | None = None
+) -> list[str]:
+    """Ids of the documents that a run takes on (of those `among` these, None: of all): not settled, due, the longest
+    waiting first."""
+    chosen = "" if among is None else " AND d.document_id = ANY(%(among)s)"
     rows = connection.execute(
-        f"SELECT d.document_id FROM kb.document d WHERE {_UNSETTLED} AND {_DUE}"  # noqa: S608
+        f"SELECT d.document_id FROM kb.document d WHERE {_UNSETTLED} AND {_DUE}{chosen}"  # noqa: S608
         " ORDER BY d.retry_at NULLS FIRST, d.document_id LIMIT %(limit)s",
-        {"source": source_system, "chain": chain, "limit": limit},
+        {"source": source_system, "chain": chain, "limit": limit, "among": None if among is None else list(among)},
     )
     return [row[0] for row in rows]
 

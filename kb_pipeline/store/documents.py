@@ -106,7 +106,7 @@ ON CONFLICT (document_id, stage, variant) DO UPDATE SET
 
 
 def record(connection: Connection, lease: Lease, run_id: str, observations: Sequence[Observation]) -> list[str]:
-    """Write what was observed and take the hints away, in one transaction. Returns the ids of documents with new work.
+    """Write what was observed and take the hints away, in one transaction. Returns the ids of documents that were read.
 
     What could not be read keeps its hint, to be asked for again later; its ETag is not written down, so that no listing
     takes it for read.
@@ -135,7 +135,7 @@ def record(connection: Connection, lease: Lease, run_id: str, observations: Sequ
         remove_hints(connection, source, answered)
         if waits:
             postpone(connection, source, waits)
-    return [row["document_id"] for row in rows if row["work"]]
+    return [row["document_id"] for row, o in zip(rows, observations, strict=True) if o.version]
 
 
 def _row(source: str, run_id: str, o: Observation) -> dict[str, Any]:
