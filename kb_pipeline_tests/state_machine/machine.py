@@ -13,7 +13,7 @@ from kb_pipeline.errors import EmbeddingUnavailable
 from kb_pipeline.identity import document_id
 from kb_pipeline.store.overview import retry
 from kb_pipeline.syncing import SyncOptions
-from kb_pipeline_tests.state_machine import upkeep
+from kb_pipeline_tests.state_machine import checks, upkeep
 from kb_pipeline_tests.state_machine.history import History, Tally
 from kb_pipeline_tests.state_machine.paused import ANY, Killed
 from kb_pipeline_tests.state_machine.stages import BROKEN, HUGE
@@ -196,10 +196,10 @@ class KeepsInStep(RuleBasedStateMachine):
         self._count("sync hinted keys")
         expected = self.history.expect(source)
         self.history.disturbed(source, SyncOptions(keys=hinted))
-        for key in hinted:
-            of = document_id(source, key)
-            if (source, key) in self.history.objects:
-                assert self.history.visible.get(of, ()) in expected.final[of], f"{key} was hinted and is not in step"
+        objects = self.history.objects
+        present = {document_id(source, key) for key in hinted if objects.get((source, key), HUGE) != HUGE}
+        wanted = {of: expected.final[of] for of in present}
+        checks.check_rows(self.world.seen(), wanted, self.history.visible, f"after {hinted} were hinted")
 
     @rule(source=sources, moment=moments, confirm=st.booleans())
     def kill_sync(self, source: str, moment: tuple[str, int], confirm: bool) -> None:
