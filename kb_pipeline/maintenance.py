@@ -69,7 +69,7 @@ def find(settings: Settings, document: str, source: str | None) -> Found:
 def forget(settings: Settings, document: str, source: str | None) -> Forgotten:
     """Erase what was made of a document at once, and leave a tombstone (store.erase). Raises NotFound, SourceBusy."""
     found = find(settings, document, source)
-    with connected(settings) as connection, _lease(settings, found.source_system) as lease:
+    with connected(settings) as connection, held_lease(settings, found.source_system) as lease:
         erased = erase.forget(connection, object_store(settings), lease, found.document_id)
     return Forgotten(found.document_id, found.source_system, erased)
 
@@ -115,12 +115,13 @@ def remove_source(settings: Settings, name: str) -> Erased:
         raise no_such_source(name, sorted(known))
     if not known[name].in_ledger:
         raise NotFound(f"Nothing is stored of source system {name}.", "Take it out of kb.yaml to be rid of it.")
-    with connected(settings) as connection, _lease(settings, name) as lease:
+    with connected(settings) as connection, held_lease(settings, name) as lease:
         return erase.remove_source(connection, object_store(settings), lease)
 
 
 @contextmanager
-def _lease(settings: Settings, source_system: str) -> Iterator[Lease]:
+def held_lease(settings: Settings, source_system: str) -> Iterator[Lease]:
+    """The source's lease, for what someone asked for by hand. Raises SourceBusy."""
     dsn = database_dsn(settings)
     lease = acquire(
         dsn,

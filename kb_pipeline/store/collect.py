@@ -54,7 +54,7 @@ def collect(
     else:
         _expire(connection, collected, retention_days)
         _collect_artifacts(connection, store, collected)
-    _sweep(connection, store, collected, datetime.now(UTC) - timedelta(hours=grace_hours), dry_run)
+    sweep(connection, store, collected, grace_hours=grace_hours, dry_run=dry_run)
     return collected
 
 
@@ -125,8 +125,11 @@ def _collect_artifacts(connection: Connection, store: ObjectStore, collected: Co
         after = rows[-1][0]
 
 
-def _sweep(connection: Connection, store: ObjectStore, collected: Collected, before: datetime, dry_run: bool) -> None:
-    """Delete objects older than `before` that no row names: crashed runs leave them, and two that made the same."""
+def sweep(
+    connection: Connection, store: ObjectStore, collected: Collected, *, grace_hours: float, dry_run: bool
+) -> None:
+    """Delete objects older than `grace_hours` that no row names: of crashed runs, and of two that made the same."""
+    before = datetime.now(UTC) - timedelta(hours=grace_hours)
     load_objects(connection, store)
     with connection.transaction(), connection.cursor(name="orphans") as cursor:
         cursor.execute(f"{ORPHANS} AND o.modified_at < %(before)s", {"before": before})

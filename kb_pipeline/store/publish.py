@@ -29,7 +29,7 @@ from kb_pipeline.store.lease import Lease
 from kb_pipeline.store.objects import ObjectStore
 from kb_pipeline.store.outcomes import forget_damaged, write_states
 from kb_pipeline.store.spaces import Space
-from kb_pipeline.store.words import words
+from kb_pipeline.store.words import search_words
 
 _UNMASKED = (
     "SELECT d.document_id FROM kb.document d JOIN kb.stage_state s USING (document_id)"
@@ -78,6 +78,17 @@ def chunk_rows(document_id: str, chunks: Sequence[MaskedChunk]) -> dict[str, dic
     return rows
 
 
+def stored_rows(connection: Connection, documents: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The chunk rows that some documents have in the database, by chunk id, as chunk_rows makes them."""
+    rows = connection.execute(
+        sql.SQL("SELECT chunk_id, {} FROM kb.chunk WHERE document_id = ANY(%s)").format(
+            sql.SQL(", ").join(map(sql.Identifier, _FIELDS))
+        ),
+        (list(documents),),
+    )
+    return {row[0]: dict(zip(_FIELDS, row[1:], strict=True)) for row in rows}
+
+
 def difference(stored: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Mapping[str, Any]]) -> Difference:
     """Rows to write (new or different) and ids to delete. Pure."""
     write = [key for key, row in wanted.items() if stored.get(key) != row]
@@ -120,7 +131,7 @@ class Publisher:
         ready = {o.task.document_id: o.payload for o in outcomes if o.status == "ok"}
         with self.connection.transaction():
             self.lease.check(self.connection)
-            stored = self._stored(list(ready))
+            stored = stored_rows(self.connection, list(ready))
             wanted = {key: (of, row) for of, rows in ready.items() for key, row in rows.chunks.items()}
             change = difference(stored, {key: row for key, (_, row) in wanted.items()})
             self._delete_chunks(change.delete)
@@ -166,15 +177,6 @@ class Publisher:
         served = truncate_and_renormalise(stacked, self.space.dimension)
         return Rows(rows, dict(zip(rows, served, strict=True)))
 
-    def _stored(self, documents: list[str]) -> dict[str, dict[str, Any]]:
-        rows = self.connection.execute(
-            sql.SQL("SELECT chunk_id, {} FROM kb.chunk WHERE document_id = ANY(%s)").format(
-                sql.SQL(", ").join(map(sql.Identifier, _FIELDS))
-            ),
-            (documents,),
-        )
-        return {row[0]: dict(zip(_FIELDS, row[1:], strict=True)) for row in rows}
-
     def _delete_chunks(self, keys: list[str]) -> None:
         if keys:
             self.connection.execute("DELETE FROM kb.chunk WHERE chunk_id = ANY(%s)", (keys,))
@@ -182,8 +184,7 @@ class Publisher:
     def _write_chunks(self, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
-        # Words of the headings count too: what a passage is about often stands only there.
-        records = [{**row, "words": " ".join(words("\n".join((*row["section_path"], row["content"]))))} for row in rows]
+        records = [{**row, "words": search_words(row["section_path"], row["content"])} for row in rows]
         self.connection.execute(
             "INSERT INTO kb.chunk (chunk_id, document_id, ordinal, content, lexemes, page_start, page_end, boxes,"
             " section_path, language, text_hash)"

@@ -52,6 +52,16 @@ def active_space(connection: Connection) -> Space | None:
     return Space(*row) if row else None
 
 
+def live_spaces(connection: Connection) -> list[Space]:
+    """The spaces kept in step with every publish: the active one and those on standby."""
+    rows = connection.execute(
+        sql.SQL("SELECT {} FROM kb.space WHERE status IN ('active', 'standby') ORDER BY space_id").format(
+            sql.SQL(_COLUMNS)
+        )
+    )
+    return [Space(*row) for row in rows]
+
+
 def ensure_space(
     connection: Connection, *, model: str, revision: str, instruction: str, native_dimension: int, dimension: int | None
 ) -> Space:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 WORDS_VERSION = 1
 MAX_WORD_BYTES = 2046  # PostgreSQL's limit for a lexeme: a longer one is dropped from a text and refused in a query
@@ -32,3 +33,9 @@ def words(text: str) -> list[str]:
 
 def _fits(token: str) -> bool:
     return len(token.encode()) <= MAX_WORD_BYTES
+
+
+def search_words(section_path: Sequence[str], content: str) -> str:
+    """What a passage is found by: its own words, and those of its headings, for what it is about often stands only
+    there."""
+    return " ".join(words("\n".join((*section_path, content))))

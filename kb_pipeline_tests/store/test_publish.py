@@ -16,7 +16,7 @@ from kb_pipeline.contracts import Box, MaskedChunk, MaskedText
 from kb_pipeline.errors import LeaseLost
 from kb_pipeline.store import overview
 from kb_pipeline.store.database import Connection, connect
-from kb_pipeline.store.publish import chunk_rows, difference
+from kb_pipeline.store.publish import chunk_rows, difference, stored_rows
 from kb_pipeline_tests.support.lines import MASKING, LineSource, masked_chunks, vectors_of
 
 TABLE = "vector_m_8"
@@ -85,7 +85,7 @@ def test_everything_about_a_chunk_is_stored_and_read_back_as_equal(source: LineS
     publisher, wanted = source.publisher(), chunk_rows(of, [chunk])
     with source.connection.transaction():
         publisher._write_chunks([{"chunk_id": key, "document_id": of, **row} for key, row in wanted.items()])
-    stored = publisher._stored([of])
+    stored = stored_rows(source.connection, [of])
     assert {key: stored[key] for key in wanted} == wanted
 
 
