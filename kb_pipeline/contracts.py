@@ -170,7 +170,8 @@ class ArtifactRef:
 class Task:
     """One document's turn in one stage. `input` is None for parse, which reads the raw object under `key`.
 
-    `vectors` is the embedding artifact, for publish alone.
+    `vectors` is the embedding artifact, for publish alone. `fresh`: no stage after this one was ever done for the
+    document, so that a worker may go on with it.
     """
 
     document_id: str
@@ -184,6 +185,7 @@ class Task:
     fingerprint: str
     input: ArtifactRef | None = None
     vectors: ArtifactRef | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,7 @@ class Outcome:
     what this turn took (object reads, peak memory in bytes ...).
 
     `payload` is what the stage's commit writes besides the ledger row: vector references, rows to publish.
+    `following` are the outcomes of the stages after this one that were done in the same turn.
     """
 
     task: Task
@@ -205,3 +208,4 @@ class Outcome:
     stats: Mapping[str, int] = field(default_factory=dict)
     costs: Mapping[str, int] = field(default_factory=dict)
     payload: Any = None
+    following: tuple[Outcome, ...] = ()

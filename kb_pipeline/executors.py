@@ -12,7 +12,7 @@ from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline.local.stack import embedding_urls
 from kb_pipeline.runner import Executor
 from kb_pipeline.settings import Settings
-from kb_pipeline.stages import PRELOAD, WorkerJob, failure
+from kb_pipeline.stages import PRELOAD, PRELOAD_LIGHT, WorkerJob, failure
 
 
 def embedding_client(settings: Settings) -> EmbeddingClient:
@@ -43,7 +43,7 @@ class Workers:
         first = next(iterator, None)
         if first is None:
             return
-        with LocalWorkers(self.job, self.limits, PRELOAD) as workers:
+        with LocalWorkers(self.job, self.limits, PRELOAD_LIGHT if self.job.light else PRELOAD) as workers:
             for task, result in workers.run(_chain(first, iterator)):
                 if isinstance(result, ServiceUnavailable):
                     raise result

@@ -60,6 +60,17 @@ class StageReport:
             self.stats[name] = self.stats.get(name, 0) + value
         self.add_costs(outcome.costs)
 
+    def add_ahead(self, ahead: StageReport | None) -> None:
+        """Count what an earlier stage's turn did of this one: to the ledger it was there already."""
+        if ahead is None:
+            return
+        self.done += ahead.done
+        self.rows += ahead.rows
+        self.reused = max(0, self.reused - ahead.done)
+        for name, value in ahead.stats.items():
+            self.stats[name] = self.stats.get(name, 0) + value
+        self.add_costs(ahead.costs)
+
     def add_costs(self, costs: Mapping[str, int]) -> None:
         """Sum up costs; of a peak, keep the highest."""
         for name, value in costs.items():
@@ -67,15 +78,23 @@ class StageReport:
             self.costs[name] = max(old, value) if name.startswith("peak_") else old + value
 
 
-def run_stage(stage: Stage, ledger: Ledger, executor: Executor, commit: Commit | None = None) -> StageReport:
+def run_stage(
+    stage: Stage,
+    ledger: Ledger,
+    executor: Executor,
+    commit: Commit | None = None,
+    following: Sequence[Stage] = (),
+    ahead: dict[str, StageReport] | None = None,
+) -> StageReport:
     """Make `stage` complete for the ledger's source system and report.
 
-    Raises ServiceUnavailable when a service that the stage needs is down, LeaseLost when another run took over;
-    what was committed until then stays.
+    Outcomes may carry those of the `following` stages: they are committed together, and counted in `ahead`. Raises
+    ServiceUnavailable when a service that the stage needs is down, LeaseLost when another run took over; what was
+    committed until then stays.
     """
     report = StageReport(stage.name)
     started = time.perf_counter()
-    commit = commit or ledger.commit
+    commit = _with_following(ledger, commit or ledger.commit, following)
     source = ledger.lease.source_system
     waiting: list[Outcome] = []
     failed = 0
@@ -85,6 +104,9 @@ def run_stage(stage: Stage, ledger: Ledger, executor: Executor, commit: Commit |
         for outcome in _outcomes(stage, ledger, executor, report):
             waiting.append(outcome)
             report.add(outcome)
+            for after, done in zip(following, outcome.following, strict=False):
+                if ahead is not None:
+                    ahead.setdefault(after.name, StageReport(after.name)).add(done)
             failed += outcome.status == "failed"
             progress.advance(outcome)
             rows = sum(o.rows for o in waiting)
@@ -105,6 +127,20 @@ def run_stage(stage: Stage, ledger: Ledger, executor: Executor, commit: Commit |
     report.seconds = round(time.perf_counter() - started, 3)
     progress.end(report)
     return report
+
+
+def _with_following(ledger: Ledger, commit: Commit, following: Sequence[Stage]) -> Commit:
+    """A commit that writes what outcomes carry of later stages too, in the same transaction."""
+    if not following:
+        return commit
+
+    def together(stage: Stage, outcomes: Sequence[Outcome]) -> None:
+        with ledger.connection.transaction():
+            commit(stage, outcomes)
+            for number, after in enumerate(following):
+                ledger.commit(after, [o.following[number] for o in outcomes if len(o.following) > number])
+
+    return together
 
 
 def _commit(commit: Commit, stage: Stage, outcomes: Sequence[Outcome]) -> None:
@@ -132,7 +168,26 @@ def _outcomes(stage: Stage, ledger: Ledger, executor: Executor, report: StageRep
     for outcome in executor.run(tasks()):
         yield outcome
         for copy in copies.pop(outcome.task.fingerprint, ()):
-            yield replace(outcome, task=copy, costs={}, payload=None, duration_ms=0)
+            yield _copied(outcome, copy)
+
+
+def _copied(outcome: Outcome, copy: Task) -> Outcome:
+    """The outcome of equal work for another document, which cost nothing."""
+    following = outcome.following if copy.fresh else ()
+    return replace(
+        outcome,
+        task=copy,
+        costs={},
+        payload=None,
+        duration_ms=0,
+        following=tuple(_copied(after, _same_work(after.task, copy)) for after in following),
+    )
+
+
+def _same_work(task: Task, copy: Task) -> Task:
+    return replace(
+        copy, input=task.input, input_hash=task.input_hash, fingerprint=task.fingerprint, vectors=task.vectors
+    )
 
 
 @dataclass(slots=True)

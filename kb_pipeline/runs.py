@@ -8,16 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from kb_pipeline.errors import DatabaseUnavailable, KbError, ServiceUnavailable
 from kb_pipeline.local.stack import database_dsn
 from kb_pipeline.planning import pause_seconds
+from kb_pipeline.runner import StageReport
 from kb_pipeline.settings import Settings
 from kb_pipeline.store.backlog import pause_source
-from kb_pipeline.store.database import connect, database_errors
+from kb_pipeline.store.database import Connection, connect, database_errors
 from kb_pipeline.store.lease import Lease, acquire, release
+from kb_pipeline.store.objects import ObjectStore
 
 log = logging.getLogger("kb_pipeline.progress")
 
@@ -29,6 +31,7 @@ T = TypeVar("T")
 class RunState:
     """What the steps of one run share. `scope` are the ids of the documents it takes on: None until raw chose them, or
     when raw is not part of the run; each stage then goes over everything pending. `confirm_deletes`: someone said yes.
+    `ahead` holds what an earlier stage's turn did of a later one.
     """
 
     lease: Lease
@@ -36,6 +39,29 @@ class RunState:
     scope: list[str] | None = None
     confirm_deletes: bool = False
     retried: int = 0
+    ahead: dict[str, StageReport] = field(default_factory=dict)
+
+
+@dataclass
+class RunContext:
+    """Everything a step of a run works with."""
+
+    settings: Settings
+    source_system: str
+    run_id: str
+    connection: Connection
+    state: RunState
+    store: ObjectStore
+
+    @property
+    def lease(self) -> Lease:
+        """The source's lease, which every commit checks."""
+        return self.state.lease
+
+    def reconnect(self) -> None:
+        """Replace a connection that was lost. Raises DatabaseUnavailable."""
+        self.connection.close()
+        self.connection = connect(database_dsn(self.settings))
 
 
 _RUNS: dict[tuple[str, str], RunState] = {}

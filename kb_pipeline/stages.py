@@ -7,8 +7,8 @@ artifact; it runs in a worker process and knows nothing of the ledger.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +23,7 @@ from kb_pipeline.errors import (
     UnexpectedError,
 )
 from kb_pipeline.execution.local import peak_rss_bytes
-from kb_pipeline.identity import model_key, sha256_hex, stage_key
+from kb_pipeline.identity import fingerprint, model_key, sha256_hex, stage_key
 from kb_pipeline.settings import ChunkingSettings, Settings
 from kb_pipeline.store.artifacts import read_table, records_to_table, table_to_records, write_table
 from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig, open_store
@@ -34,6 +34,7 @@ EMBED_VERSION = 1
 PUBLISH_VERSION = 1
 WORKER_STAGES: tuple[StageName, ...] = ("parse", "chunk", "mask")
 PRELOAD = ("kb_pipeline.stages_preload",)
+PRELOAD_LIGHT = ("kb_pipeline.stages_preload_light",)
 
 
 def raw_prefix(source_system: str) -> str:
@@ -102,22 +103,45 @@ def access_key(settings: Settings, source_system: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WorkerJob:
-    """Task -> Outcome for parse, chunk or mask; picklable, so that it can be sent to a worker process."""
+    """Task -> Outcome for parse, chunk or mask; picklable, so that it can be sent to a worker process.
+
+    `following` are the keys of the worker stages after this one: a document that none of them ever saw goes through
+    all of them in one turn, what one makes handed to the next in memory. `light`: no document needs a parser that takes
+    long to load.
+    """
 
     stage: StageName
     store: ObjectStoreConfig
     chunking: ChunkingSettings
     policy: Mapping[str, str]
+    following: tuple[tuple[StageName, str], ...] = ()
+    light: bool = False
 
     def __call__(self, task: Task) -> Outcome:
         """Never raises for what a document holds: every error becomes an outcome with a class from errors.py. Raises
         ServiceUnavailable (a full disk, a lost object store): that stops the run, it is no fault of the document."""
+        outcome, table = self._turn(self.stage, task, None)
+        done = [outcome]
+        for name, key in self.following if task.fresh else ():
+            last = done[-1]
+            if table is None or last.output_hash is None:
+                break
+            named = fingerprint(key, last.output_hash)
+            task = replace(task, input=last.artifact, input_hash=last.output_hash, fingerprint=named)
+            outcome, table = self._turn(name, task, table)
+            done.append(outcome)
+        return replace(done[0], following=tuple(done[1:]))
+
+    def _turn(self, stage: StageName, task: Task, given: pa.Table | None) -> tuple[Outcome, pa.Table | None]:
+        """One stage of one document; `given` is its input when the stage before has just made it. Returns the outcome
+        and what was made, None if nothing was."""
         started = time.perf_counter()
         store = open_store(self.store)
         reads, writes = store.counter.reads, store.counter.writes
+        table: pa.Table | None = None
         try:
-            table, output_hash, stats = self._work(store, task)
-            ref = write_table(store, self.stage, task.fingerprint, table)
+            table, output_hash, stats = self._work(store, stage, task, given)
+            ref = write_table(store, stage, task.fingerprint, table)
             outcome: dict[str, Any] = {
                 "status": "ok",
                 "artifact": ref,
@@ -128,15 +152,16 @@ class WorkerJob:
         except (MemoryError, ServiceUnavailable):
             raise
         except KbError as error:
-            outcome = failure(error)
+            table, outcome = None, failure(error)
         except Exception as error:  # noqa: BLE001 - a defect of ours costs this document alone
-            outcome = failure(UnexpectedError(f"Unexpected {type(error).__name__} in stage {self.stage}."))
+            table, outcome = None, failure(UnexpectedError(f"Unexpected {type(error).__name__} in stage {stage}."))
         costs = {
             "object_reads": store.counter.reads - reads,
             "object_writes": store.counter.writes - writes,
             "peak_worker_bytes": peak_rss_bytes(),
         }
-        return Outcome(task, duration_ms=int((time.perf_counter() - started) * 1000), costs=costs, **outcome)
+        duration_ms = int((time.perf_counter() - started) * 1000)
+        return Outcome(task, duration_ms=duration_ms, costs=costs, **outcome), table
 
     def parse(self, data: bytes, media_type: str) -> list[Element]:
         """What the stage parse does with a document's bytes."""
@@ -156,13 +181,15 @@ class WorkerJob:
 
         return mask_chunks(chunks, self.policy, self.chunking.prefix_section_path)
 
-    def _work(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
-        work: Callable[[ObjectStore, Task], tuple[pa.Table, str, dict[str, int]]] = {
-            "parse": self._parse,
-            "chunk": self._chunk,
-            "mask": self._mask,
-        }[self.stage]
-        return work(store, task)
+    def _work(
+        self, store: ObjectStore, stage: StageName, task: Task, given: pa.Table | None
+    ) -> tuple[pa.Table, str, dict[str, int]]:
+        if stage == "parse":
+            return self._parse(store, task)
+        work = self._chunk if stage == "chunk" else self._mask
+        kind = Element if stage == "chunk" else Chunk
+        # From the table, not from the records it was made of: what a stage gets does not depend on how it came.
+        return work(load(store, task, kind) if given is None else table_to_records(given, kind))
 
     def _parse(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
         data = store.get(f"{raw_prefix(task.source_system)}/{task.key}")
@@ -172,13 +199,13 @@ class WorkerJob:
         table, output_hash = records_to_table(elements, Element)
         return table, output_hash, {"characters": sum(len(e.text) for e in elements)}
 
-    def _chunk(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
-        chunks = self.chunk(load(store, task, Element))
+    def _chunk(self, elements: list[Any]) -> tuple[pa.Table, str, dict[str, int]]:
+        chunks = self.chunk(elements)
         table, output_hash = records_to_table(chunks, Chunk)
         return table, output_hash, {"tokens": sum(c.tokens for c in chunks)}
 
-    def _mask(self, store: ObjectStore, task: Task) -> tuple[pa.Table, str, dict[str, int]]:
-        masked = self.mask(load(store, task, Chunk))
+    def _mask(self, chunks: list[Any]) -> tuple[pa.Table, str, dict[str, int]]:
+        masked = self.mask(chunks)
         table, output_hash = records_to_table(masked, MaskedChunk)
         spans: dict[str, int] = {}
         for row in masked:

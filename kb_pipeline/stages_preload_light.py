@@ -3,9 +3,13 @@
 A document that comes later all the same finds its parser: the worker that gets it loads it, and keeps it.
 """
 
+import gc
+
 from kb_pipeline import chunking, masking, parsing, stages
 
 parsing.warm_up(parsing.LIGHT)
 masking.warm_up()
+gc.freeze()  # as in stages_preload
+gc.set_threshold(50_000, 20, 50)
 
 __all__ = ["chunking", "masking", "parsing", "stages"]

@@ -106,7 +106,8 @@ class Ledger:
         """Pages of tasks in order of document id; each document comes at most once a call."""
         columns = sql.SQL(
             "i.document_id, i.key, coalesce(i.display_name, ''), i.media_type, i.content_hash, coalesce(i.size, 0),"
-            " i.input_hash, a.uri, a.size, a.sha256, v.uri, v.size, v.sha256"
+            " i.input_hash, a.uri, a.size, a.sha256, v.uri, v.size, v.sha256,"
+            " NOT EXISTS (SELECT FROM kb.stage_state n WHERE n.document_id = i.document_id AND n.stage = 'chunk')"
         )
         for rows in self._pages(stage, columns):
             if rows:
@@ -208,7 +209,18 @@ class Ledger:
         source = self.lease.source_system
         named = fingerprint(stage.key, input_hash)
         return Task(
-            of, source, key, name, media_type, content_hash, size, input_hash, named, _ref(row[7:10]), _ref(row[10:13])
+            of,
+            source,
+            key,
+            name,
+            media_type,
+            content_hash,
+            size,
+            input_hash,
+            named,
+            _ref(row[7:10]),
+            _ref(row[10:13]),
+            fresh=stage.name == "parse" and row[13],
         )
 
     def _write_vector_refs(self, stage: Stage, outcomes: Sequence[Outcome]) -> None:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from kb_pipeline.contracts import ArtifactRef
 from kb_pipeline.errors import SettingsError
 from kb_pipeline.identity import model_key
+from kb_pipeline.store.artifacts import read_table
 from kb_pipeline.store.database import Connection, identifier
+from kb_pipeline.store.objects import ObjectStore
 
 LARGEST_DIMENSION = 4000  # of a halfvec index in pgvector
 # The defaults of pgvector; measured at 100,000 rows: recall@10 .988 at ef_search 100.
@@ -87,6 +90,18 @@ def ensure_space(
             "Set embedding.model, embedding.revision and embedding.dimension back, or use another database (KB_HOME).",
         )
     return space
+
+
+def native_dimension(connection: Connection, store: ObjectStore, of_model: str) -> int | None:
+    """The model's own dimension as its artifacts have it, None before the first vector. Raises ArtifactDamaged."""
+    row = connection.execute(
+        "SELECT a.uri, a.size, a.sha256 FROM kb.vector_ref v JOIN kb.artifact a USING (fingerprint)"
+        " WHERE v.model_key = %s LIMIT 1",
+        (of_model,),
+    ).fetchone()
+    if row is None:
+        return None
+    return int(read_table(store, ArtifactRef(*row)).schema.field("vector").type.list_size)
 
 
 def lacks_index(connection: Connection, space: Space) -> bool:
