@@ -12,10 +12,12 @@ from kb_pipeline.pipeline import SourceRun, report_json
 from kb_pipeline.runner import StageReport
 from kb_pipeline.store import overview
 from kb_pipeline.store.overview import Passage
+from kb_pipeline.store.sources import lag_seconds
 
 SAMPLE_ROWS = 5
 SAMPLE_CHARACTERS = 300
 NEWEST_QUARANTINED = 10
+COUNTED_DOCUMENTS = 10_000
 # Text is shown from here on only: before, it is not masked.
 SAMPLED: tuple[StageName, ...] = ("mask", "publish")
 
@@ -23,10 +25,10 @@ SAMPLED: tuple[StageName, ...] = ("mask", "publish")
 def describe(
     run: SourceRun, report: StageReport, stage: StageName, sample: Sequence[Passage]
 ) -> dict[str, RawMetadataValue]:
-    """Metadata of one stage of one source, for the Dagster UI."""
-    held = report.rows if stage == "raw" else overview.rows_held(run.connection, run.source_system, stage)
+    """Metadata of one stage of one source, for the Dagster UI. Totals are those of the documents that the run took on,
+    and of the whole source only while it is small: a run must not cost more because the source holds more."""
+    connection, source = run.connection, run.source_system
     metadata: dict[str, RawMetadataValue] = {
-        "dagster/partition_row_count": held,
         "documents considered": report.considered,
         "done": report.done,
         "reused": report.reused,
@@ -37,12 +39,17 @@ def describe(
     }
     if report.deleted:
         metadata["deleted"] = report.deleted
-    totals = overview.stats(run.connection, run.source_system, stage)
+    held = overview.rows_held(connection, source, stage, COUNTED_DOCUMENTS)
+    if held is not None:
+        metadata["dagster/partition_row_count"] = held
+    if stage == "publish":
+        metadata.update(_left(run))
+    totals = overview.stats(connection, source, stage, run.state.scope)
     metadata.update({name.replace(".", ": "): value for name, value in sorted(totals.items())})
     metadata.update({name.replace("_", " "): value for name, value in report.costs.items()})
     if sample:
         metadata["sample"] = _sample_table(sample)
-    quarantined = overview.quarantined(run.connection, run.source_system, NEWEST_QUARANTINED)
+    quarantined = overview.quarantined(connection, source, NEWEST_QUARANTINED)
     if quarantined:
         metadata["newest quarantined"] = _table(
             ("document", "stage", "error_class", "error_message"),
@@ -50,6 +57,18 @@ def describe(
         )
     metadata["report"] = MetadataValue.json(report_json(report))
     return metadata
+
+
+def _left(run: SourceRun) -> dict[str, RawMetadataValue]:
+    """How far the source is behind when the run ends."""
+    backlog = run.backlog()
+    return {
+        "left: keys to look at": backlog.hints,
+        "left: documents": backlog.documents,
+        "left: waiting for another try": backlog.waiting,
+        "left: to delete": backlog.gone,
+        "lag in seconds": lag_seconds(run.connection, run.source_system),
+    }
 
 
 def _sample_table(sample: Sequence[Passage]) -> MetadataValue:

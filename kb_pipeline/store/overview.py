@@ -117,25 +117,35 @@ def retry(connection: Connection, document_ids: Sequence[str] | None, source_sys
     return int(row[0]) if row else 0
 
 
-def stats(connection: Connection, source_system: str, stage: StageName) -> dict[str, int]:
-    """The statistics of the source's current artifacts at a stage, added up (tokens, masked spans ...)."""
+def stats(
+    connection: Connection, source_system: str, stage: StageName, documents: Sequence[str] | None = None
+) -> dict[str, int]:
+    """The statistics of the source's current artifacts at a stage (of these documents; None: of all), added up: tokens,
+    masked spans ..."""
     rows = connection.execute(
-        "SELECT e.key, sum(e.value::bigint)::bigint FROM kb.stage_state s JOIN kb.document d USING (document_id)"
-        " JOIN kb.artifact a USING (fingerprint), jsonb_each_text(a.stats) e"
-        " WHERE d.source_system = %s AND d.deleted_at IS NULL AND s.stage = %s AND s.status = 'ok' GROUP BY 1",
-        (source_system, stage),
+        sql.SQL(
+            "SELECT e.key, sum(e.value::bigint)::bigint FROM kb.stage_state s JOIN kb.document d USING (document_id)"
+            " JOIN kb.artifact a USING (fingerprint), jsonb_each_text(a.stats) e WHERE d.source_system = %(source)s"
+            " AND d.deleted_at IS NULL AND s.stage = %(stage)s AND s.status = 'ok' {} GROUP BY 1"
+        ).format(_of(documents)),
+        {"source": source_system, "stage": stage, "documents": documents},
     )
     return {row[0]: row[1] for row in rows}
 
 
-def rows_held(connection: Connection, source_system: str, stage: StageName) -> int:
-    """How many rows (elements, chunks, vectors) a stage holds for the live documents of a source."""
+def rows_held(connection: Connection, source_system: str, stage: StageName, most: int) -> int | None:
+    """How many rows (documents, elements, chunks, vectors) a stage holds for the live documents of a source; None when
+    these are more than `most`, for counting takes time with every document."""
     row = connection.execute(
-        "SELECT coalesce(sum(s.rows), 0)::bigint FROM kb.stage_state s JOIN kb.document d USING (document_id)"
-        " WHERE d.source_system = %s AND d.deleted_at IS NULL AND s.stage = %s AND s.status = 'ok'",
-        (source_system, stage),
+        "WITH d AS (SELECT document_id FROM kb.document WHERE source_system = %(source)s AND deleted_at IS NULL"
+        "   LIMIT %(most)s + 1)"
+        " SELECT CASE WHEN (SELECT count(*) FROM d) > %(most)s THEN NULL"
+        "   WHEN %(stage)s = 'raw' THEN (SELECT count(*) FROM d)"
+        "   ELSE (SELECT coalesce(sum(s.rows), 0)::bigint FROM kb.stage_state s JOIN d USING (document_id)"
+        "     WHERE s.stage = %(stage)s AND s.status = 'ok') END",
+        {"source": source_system, "stage": stage, "most": most},
     ).fetchone()
-    return int(row[0]) if row else 0
+    return row[0] if row else None
 
 
 def current_artifacts(

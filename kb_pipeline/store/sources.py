@@ -45,3 +45,13 @@ def brake_of(connection: Connection, source_system: str) -> Brake | None:
         (source_system,),
     ).fetchone()
     return Brake(*row) if row else None
+
+
+def lag_seconds(connection: Connection, source_system: str) -> float:
+    """For how long the key that has waited longest has not been looked at; 0 when none waits."""
+    row = connection.execute(
+        "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)::float8 FROM kb.hint"
+        " WHERE source_system = %s AND NOT gone",
+        (source_system,),
+    ).fetchone()
+    return round(row[0], 3) if row else 0.0

@@ -133,6 +133,6 @@ def test_a_materialization_says_what_was_done(seen: Seen, asset: str) -> None:
 def test_text_is_shown_from_masked_chunks_onward_only(seen: Seen, asset: str) -> None:
     (materialization,) = seen.nodes[asset]["assetMaterializations"]
     tables = {e["label"] for e in materialization["metadataEntries"] if e["__typename"] == "TableMetadataEntry"}
-    masked = asset in ("masked_chunks", "embeddings", "vector_tables")
+    masked = asset in ("masked_chunks", "vector_tables")
     assert ("sample" in tables) == masked
     assert ("renews by the year" in json.dumps(materialization)) == masked

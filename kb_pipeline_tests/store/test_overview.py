@@ -61,6 +61,16 @@ def test_statistics_of_the_current_artifacts_add_up(filled: LineSource) -> None:
     assert overview.stats(filled.connection, "hr", "mask") == {"lines": 3}
     assert overview.stats(filled.connection, "hr", "parse") == {"lines": 4}
     assert overview.stats(filled.connection, "wiki", "mask") == {}
+    ((of,),) = filled.connection.execute("SELECT document_id FROM kb.document WHERE key = 'b.txt'").fetchall()
+    assert overview.stats(filled.connection, "hr", "mask", [of]) == {"lines": 1}
+    assert overview.stats(filled.connection, "hr", "mask", []) == {}
+
+
+def test_rows_are_counted_while_the_source_is_small(filled: LineSource) -> None:
+    assert overview.rows_held(filled.connection, "hr", "mask", most=3) == 3
+    assert overview.rows_held(filled.connection, "hr", "raw", most=3) == 3, "a row is a document"
+    assert overview.rows_held(filled.connection, "hr", "mask", most=2) is None
+    assert overview.rows_held(filled.connection, "wiki", "mask", most=2) == 0
 
 
 def test_current_artifacts_are_those_of_live_documents_that_are_ok(filled: LineSource) -> None:

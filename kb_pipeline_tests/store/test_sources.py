@@ -6,8 +6,9 @@ from kb_pipeline.planning import Deletes
 from kb_pipeline.store.backlog import ensure_source
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.deletes import set_brake
+from kb_pipeline.store.hints import add_hints
 from kb_pipeline.store.lease import Lease
-from kb_pipeline.store.sources import LedgerSource, brake_of, ledger_sources
+from kb_pipeline.store.sources import LedgerSource, brake_of, lag_seconds, ledger_sources
 
 
 def test_sources_say_when_they_were_listed_and_whether_they_were_removed(connection: Connection) -> None:
@@ -28,3 +29,11 @@ def test_a_brake_says_its_numbers_and_its_age(connection: Connection, lease: Lea
     assert 0 <= brake.seconds < 60
     set_brake(connection, lease, None)
     assert brake_of(connection, "hr") is None
+
+
+def test_a_source_lags_since_its_oldest_key_that_nobody_looked_at(connection: Connection) -> None:
+    assert lag_seconds(connection, "hr") == 0
+    add_hints(connection, [("hr", "new.md"), ("hr", "old.md"), ("wiki", "older.md")])
+    connection.execute("UPDATE kb.hint SET received_at = now() - interval '1 hour' WHERE key = 'old.md'")
+    connection.execute("UPDATE kb.hint SET received_at = now() - interval '2 hours' WHERE key = 'older.md'")
+    assert 3600 <= lag_seconds(connection, "hr") < 3700
