@@ -31,13 +31,15 @@ from kb_pipeline.store.outcomes import forget_damaged, write_states
 from kb_pipeline.store.spaces import Space
 from kb_pipeline.store.words import search_words
 
+# In quarantine, and not about to be published: neither masked under the present policy, nor embedded as masked so.
 _UNMASKED = (
     "SELECT d.document_id FROM kb.document d JOIN kb.stage_state s USING (document_id)"
     " WHERE d.source_system = %(source)s AND s.stage = 'publish' AND s.variant = %(variant)s"
     " AND s.stage_key <> %(key)s AND s.rows > 0"
     " AND EXISTS (SELECT FROM kb.stage_state q WHERE q.document_id = d.document_id AND q.status = 'quarantined')"
-    " AND NOT EXISTS (SELECT FROM kb.stage_state m WHERE m.document_id = d.document_id"
-    "   AND m.stage = 'mask' AND m.status = 'ok' AND m.stage_key = %(mask_key)s)"
+    " AND NOT EXISTS (SELECT FROM kb.stage_state m JOIN kb.stage_state e ON e.document_id = m.document_id"
+    "   AND e.stage = 'embed' AND e.variant = %(model_key)s AND e.status = 'ok' AND e.input_hash = m.output_hash"
+    "   WHERE m.document_id = d.document_id AND m.stage = 'mask' AND m.status = 'ok' AND m.stage_key = %(mask_key)s)"
 )
 _FIELDS = ("ordinal", "content", "page_start", "page_end", "boxes", "section_path", "language", "text_hash")
 
@@ -155,6 +157,7 @@ class Publisher:
                         "variant": stage.variant,
                         "key": stage.key,
                         "mask_key": stage.input_key,
+                        "model_key": self.space.model_key,
                         "scope": None if scope is None else list(scope),
                     },
                 ).fetchall()
