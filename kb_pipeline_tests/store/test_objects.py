@@ -49,6 +49,14 @@ def keys(store: ObjectStore, prefix: str) -> list[str]:
     return sorted(item.key for item in store.list(prefix))
 
 
+def test_folders_are_named_without_what_is_in_them(store: ObjectStore) -> None:
+    assert list(store.folders("raw")) == []
+    for path in ("raw/hr/a.md", "raw/hr/deep/er/b.md", "raw/人 事%/c.md", "raw/file.md", "rawer/other/d.md"):
+        store.put(path, b"x")
+    assert sorted(store.folders("raw")) == ["hr", "人 事%"]
+    assert list(store.folders("raw/hr")) == ["deep"]
+
+
 @pytest.mark.parametrize("key", ODD_KEYS)
 def test_any_key_comes_back_as_it_was_written(store: ObjectStore, key: str) -> None:
     store.put(f"raw/hr/{key}", key.encode())
