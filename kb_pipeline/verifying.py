@@ -36,20 +36,22 @@ def verify(settings: Settings, source: str | None = None, *, deep: bool = False)
 
 def repair(settings: Settings, source: str | None = None, *, deep: bool = False) -> Repaired:
     """Verify, and mend what can be: at once, or by giving it to the next sync. Raises NotFound, SourceBusy."""
-    mended = 0
+    mended: set[Problem] = set()
     store, grace = object_store(settings), settings.retention.grace_hours
     with connected(settings) as connection:
         problems = _verify(connection, settings, source, deep=deep)
         for _ in range(ROUNDS):
-            if not any(problem.repairable for problem in problems):
+            new = [problem for problem in problems if problem.repairable and problem not in mended]
+            if not new:
                 break
-            mended += checking.repair_shared(connection, store, problems, grace)
+            checking.repair_shared(connection, store, new, grace)
             for one in _expected(connection, settings, source):
-                if any(p.repairable and p.source_system == one.source_system for p in problems):
+                if any(problem.source_system == one.source_system for problem in new):
                     with held_lease(settings, one.source_system) as lease:
-                        mended += checking.repair(connection, store, lease, one, problems)
+                        checking.repair(connection, store, lease, one, new)
+            mended.update(new)
             problems = _verify(connection, settings, source, deep=deep)
-    return Repaired(mended, problems)
+    return Repaired(len(mended), problems)
 
 
 def _verify(connection: Connection, settings: Settings, source: str | None, *, deep: bool) -> list[Problem]:

@@ -29,16 +29,15 @@ from kb_pipeline.store.verify.problems import Expected, Problem, Repair
 from kb_pipeline.store.words import search_words
 
 
-def repair(connection: Connection, store: ObjectStore, lease: Lease, one: Expected, problems: Sequence[Problem]) -> int:
-    """Mend the repairable problems of one source, under its lease; the next sync makes again what was marked. Returns
-    how many. What concerns no source is mended by repair_shared. Raises LeaseLost."""
-    mended = 0
+def repair(
+    connection: Connection, store: ObjectStore, lease: Lease, one: Expected, problems: Sequence[Problem]
+) -> None:
+    """Mend the repairable problems of one source, under its lease; the next sync makes again what was marked. What
+    concerns no source is mended by repair_shared. Raises LeaseLost."""
     for name, mend in _MENDING.items():
         found = [p for p in problems if p.repair == name and p.source_system == one.source_system]
         if found:
             mend(Mending(connection, store, lease, one), found)
-            mended += len(found)
-    return mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +57,15 @@ class Mending:
             yield self.connection
 
 
-def repair_shared(connection: Connection, store: ObjectStore, problems: Sequence[Problem], grace_hours: float) -> int:
-    """Mend what concerns no source: rows and objects that nothing owns. Returns how many problems were mended."""
-    found = [p for p in problems if not p.source_system and p.repairable]
-    if any(p.repair == "withdraw" for p in found):
+def repair_shared(connection: Connection, store: ObjectStore, problems: Sequence[Problem], grace_hours: float) -> None:
+    """Mend what concerns no source: delete rows that no document owns, and objects that no row names."""
+    wanted = {p.repair for p in problems if not p.source_system}
+    if "withdraw" in wanted:
         connection.execute(
             "DELETE FROM kb.chunk c WHERE NOT EXISTS (SELECT FROM kb.document d WHERE d.document_id = c.document_id)"
         )
-    if any(p.repair == "sweep" for p in found):
+    if "sweep" in wanted:
         sweep(connection, store, Collected(), grace_hours=grace_hours, dry_run=False)
-    return len(found)
 
 
 def _documents(problems: Sequence[Problem]) -> list[str]:
