@@ -116,15 +116,17 @@ class History:
         source: str,
         options: SyncOptions | None = None,
         at: Callable[[str], None] | None = None,
-        changed: Sequence[str] = (),
+        changed: Mapping[str, bytes | None] | None = None,
     ) -> str:
-        """A sync during which `at` does something at fault points. `changed` documents may be in any state that they
-        were ever put into. Afterwards each document is in its old state or in its new one. Returns how it ended."""
+        """A sync during which `at` does something at fault points. `changed` documents are put or deleted meanwhile:
+        they may then be in any state that they were ever put into. Afterwards each document is in its old state or in
+        its new one. Returns how it ended."""
         options = options or SyncOptions()
         expected = self.expect(source, confirmed=options.confirm_deletes)
         allowed = {of: states | expected.final[of] for of, states in expected.during.items()}
-        for of in changed:
-            allowed[of] = allowed.get(of, set()) | self._any_state(source, of) | {self.visible.get(of, NONE)}
+        for of, data in (changed or {}).items():
+            states = self._any_state(source, of, data) | {self.visible.get(of, NONE)}
+            allowed[of] = allowed.get(of, set()) | states
         ended = "completed"
         with self.watched(allowed, {} if changed else expected.moves, at):
             try:
@@ -303,12 +305,12 @@ class History:
             ).fetchone()
             assert row is None, f"{stage} is done again"
 
-    def _any_state(self, source: str, of: str) -> set[Rows]:
+    def _any_state(self, source: str, of: str, new: bytes | None = None) -> set[Rows]:
         """Every state that a document may be in when its changes are not followed one by one."""
         key = self.world.ids(source)[of]
         states = {NONE}
-        for data in self.put_ever.get(of, []):
-            if data != HUGE:
+        for data in (new, *self.put_ever.get(of, [])):
+            if data not in (None, HUGE):
                 for how in {self.how, self.paused_how}:
                     states.add(rows_of(source, key, data, how) or NONE)
         return states

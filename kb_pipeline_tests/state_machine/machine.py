@@ -8,6 +8,7 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from kb_pipeline import verifying
 from kb_pipeline.contracts import StageName
 from kb_pipeline.errors import EmbeddingUnavailable
 from kb_pipeline.identity import document_id
@@ -190,6 +191,8 @@ class KeepsInStep(RuleBasedStateMachine):
         assert self.world.model.sent == []
         assert self.world.written(*KEPT_OUT) == before, "rows were written with nothing to do"
         assert self.world.objects() == objects
+        problems = verifying.verify(self.history.settings, source, deep=not self.history.damaged)
+        assert not problems, f"kb verify says: {problems}"
 
     @rule(source=sources, hinted=st.lists(keys, max_size=3, unique=True))
     def sync_keys(self, source: str, hinted: list[str]) -> None:
@@ -220,7 +223,7 @@ class KeepsInStep(RuleBasedStateMachine):
             source,
             None,
             at(moment, lambda: self.history.put(source, key, data)),
-            changed=[document_id(source, key)],
+            changed={document_id(source, key): data},
         )
 
     @rule(source=sources)
