@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kb_pipeline.faults import fault_point
 from kb_pipeline.planning import must_brake
 from kb_pipeline.runner import StageReport
 from kb_pipeline.runs import RunContext
@@ -33,6 +34,7 @@ class Observation:
         source, connection, settings = self.run.source_system, self.run.connection, self.run.settings
         ensure_source(connection, source)
         report = StageReport("raw", stats=self._regroup())
+        fault_point("raw.regrouped")
         seen = reconcile(connection, self.run.store, source, raw_prefix(source)) if listing else None
         limit, chain = settings.runs.documents, chain_key(settings, source)
         looked = self._looker().look(limit)
@@ -43,6 +45,7 @@ class Observation:
             chosen = list(dict.fromkeys([*chosen, *others]))[: max(limit, len(chosen))]
         self.run.state.scope = chosen
         self._name(chosen)
+        fault_point("raw.named")
         done = sum(looked.changes.values())
         report.considered = report.rows = seen.listed if seen else looked.looked_at
         report.done, report.quarantined, report.failed = done, looked.quarantined, looked.failed
@@ -67,8 +70,10 @@ class Observation:
                 extra={"event": "braked", "source": run.source_system},
             )
             set_brake(run.connection, run.lease, deletes)
+            fault_point("delete.braked")
             return 0
         set_brake(run.connection, run.lease, None)
+        fault_point("delete.unbraked")
         return delete_gone(run.connection, run.lease, moved=moved) if deletes.gone else 0
 
     def _looker(self) -> Looker:

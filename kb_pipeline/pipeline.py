@@ -99,6 +99,7 @@ class SourceRun(RunContext):
         """Bring the tables in step: changed rows in, moved documents out, one small transaction at a time. At the end
         the documents of the run for which nothing is pending are settled."""
         space = self._space()
+        fault_point("publish.space_ready")
         report = StageReport("publish")
         if space:
             stage = catalogue(self.settings, self.source_system, space)["publish"]
@@ -108,10 +109,13 @@ class SourceRun(RunContext):
             report.stats["withdrawn"] = withdrawn
         report.deleted = Observation(self).delete(moved=True)
         self._settle(space)
+        fault_point("run.settled")
         # An index grows far slower than it is built: after the last run of the first backlog.
         if space and lacks_index(self.connection, space) and not self.backlog().work:
             build_index(self.connection, space)
+            fault_point("run.index_built")
         resume_source(self.connection, self.source_system)
+        fault_point("run.complete")
         return report
 
     def backlog(self) -> Backlog:

@@ -162,6 +162,8 @@ def _outcomes(stage: Stage, ledger: Ledger, executor: Executor, report: StageRep
                 plan = plan_batch(page, ledger.artifacts([task.fingerprint for task in page]))
                 if plan.reuse:
                     ledger.commit(stage, plan.reuse)
+            if plan.reuse:
+                fault_point(f"{stage.name}.reused")
             copies.update(plan.copies)
             yield from plan.compute
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from kb_pipeline.errors import DatabaseUnavailable, KbError, ServiceUnavailable
+from kb_pipeline.faults import fault_point
 from kb_pipeline.local.stack import database_dsn
 from kb_pipeline.planning import pause_seconds
 from kb_pipeline.runner import StageReport
@@ -89,6 +90,7 @@ def run_state(settings: Settings, source_system: str, run_id: str, *, last: bool
             _RUNS[name] = state
     done = False
     try:
+        fault_point("lease.held")
         yield state
         done = True
     except ServiceUnavailable:
@@ -99,8 +101,11 @@ def run_state(settings: Settings, source_system: str, run_id: str, *, last: bool
         if last or not done:
             with _LOCK:
                 _RUNS.pop(name, None)
-            with suppress(DatabaseUnavailable):  # the lease then runs out by itself
-                release(dsn, state.lease)
+            try:
+                fault_point("lease.before_release")
+            finally:
+                with suppress(DatabaseUnavailable):  # the lease then runs out by itself
+                    release(dsn, state.lease)
 
 
 def with_retries(state: RunState, work: Callable[[], T], reconnect: Callable[[], None]) -> T:

@@ -23,6 +23,7 @@ from kb_pipeline.errors import (
     UnexpectedError,
 )
 from kb_pipeline.execution.local import peak_rss_bytes
+from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import fingerprint, model_key, sha256_hex, stage_key
 from kb_pipeline.settings import ChunkingSettings, Settings
 from kb_pipeline.store.artifacts import read_table, records_to_table, table_to_records, write_table
@@ -142,6 +143,7 @@ class WorkerJob:
         try:
             table, output_hash, stats = self._work(store, stage, task, given)
             ref = write_table(store, stage, task.fingerprint, table)
+            fault_point(f"{stage}.written")
             outcome: dict[str, Any] = {
                 "status": "ok",
                 "artifact": ref,

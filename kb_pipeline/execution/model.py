@@ -20,6 +20,7 @@ from kb_pipeline.errors import (
     TextUnanswered,
     TransientError,
 )
+from kb_pipeline.faults import fault_point
 
 DOCUMENTS_PER_GROUP = 64
 TEXTS_PER_GROUP = 256
@@ -121,6 +122,7 @@ class ModelBatches:
             raise
         except TransientError as error:
             return _failed(document.task, error)
+        fault_point("embed.written")
         return Outcome(
             document.task,
             "ok",

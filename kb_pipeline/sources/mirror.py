@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kb_pipeline.errors import NotFound, ObjectUnavailable
+from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import hash_stream
 from kb_pipeline.store.objects import STREAM_BYTES, ObjectStore
 
@@ -50,6 +51,7 @@ def mirror(
     for key in sorted(present.keys() - seen):
         try:
             store.delete(f"{prefix}/{key}")
+            fault_point("mirror.deleted")
             report.deleted += 1
         except ObjectUnavailable:
             report.failed.append(key)
@@ -80,6 +82,7 @@ def _mirror_file(
     except ObjectUnavailable:
         report.failed.append(key)
         return
+    fault_point("mirror.stored")
     report.uploaded += 1
     report.bytes_uploaded += size
 

@@ -83,6 +83,7 @@ class Looker:
         absent = [hint for hint, seen in zip(asked, found, strict=True) if seen is None]
         if absent:
             mark_gone(self.connection, source, absent)
+            fault_point("raw.marked_gone")
         counts.looked_at += len(forgotten) + len(absent)
         present = [(hint, seen) for hint, seen in zip(asked, found, strict=True) if seen is not None]
         return list(readers.map(lambda one: self._read(one[0], one[1], known.get(one[0].key)), present))
