@@ -138,7 +138,6 @@ class Publisher:
             change = difference(stored, {key: row for key, (_, row) in wanted.items()})
             self._delete_chunks(change.delete)
             self._write_chunks([{"chunk_id": k, "document_id": wanted[k][0], **wanted[k][1]} for k in change.write])
-            fault_point("publish.chunks_written")
             self._write_vectors({k: v for rows in ready.values() for k, v in rows.vectors.items()})
             write_states(self.connection, stage, [replace(o, payload=None) for o in outcomes], self.run_id)
             forget_damaged(self.connection, outcomes)
