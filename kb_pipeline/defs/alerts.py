@@ -19,7 +19,7 @@ from kb_pipeline.defs.dagster_runs import PARTITION
 from kb_pipeline.defs.resources import KnowledgeBaseResource
 from kb_pipeline.opening import connected
 from kb_pipeline.reports import deletes_unconfirmed
-from kb_pipeline.store.sources import Brake, brake_of
+from kb_pipeline.store.sources import Brake, brakes
 
 ALERT_FAILED, ALERT_BRAKED = "alert_failed", "alert_braked"
 EVERY_SOURCE = "every source"
@@ -50,7 +50,7 @@ def alert_braked(context: RunStatusSensorContext, knowledge_base: KnowledgeBaseR
         return SkipReason(f"run {run.run_id[:8]} is not over a source system")
     settings = knowledge_base.settings()
     with connected(settings) as connection:
-        brake = brake_of(connection, source)
+        brake = brakes(connection).get(source)
     if brake is None:
         return SkipReason(f"{source}: no deletes wait for a word")
     if not braked_in(brake, time.time() - record.start_time):

@@ -7,15 +7,17 @@ Each looks at what its run took on and at nothing else, so that a run costs what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from dagster import AssetCheckResult, AssetCheckSeverity, AssetCheckSpec
+from dagster import AssetCheckEvaluation, AssetCheckResult, AssetCheckSeverity, AssetCheckSpec, AssetKey
 
 from kb_pipeline.masking import find_personal_data
 from kb_pipeline.pipeline import SourceRun
 from kb_pipeline.runner import StageReport
 from kb_pipeline.store import overview
+from kb_pipeline.store.database import Connection
 from kb_pipeline.store.overview import Passage
-from kb_pipeline.store.sources import brake_of
+from kb_pipeline.store.sources import brakes
 from kb_pipeline.store.spaces import active_space
 
 DELETES_CONFIRMED = "deletes_confirmed"
@@ -52,21 +54,27 @@ vector_tables_checks = [
 
 
 def check_raw(run: SourceRun, report: StageReport, sample: Sequence[Passage]) -> list[AssetCheckResult]:
-    """Red, with the numbers, while the brake holds deletes back."""
+    """Red, with the numbers, while the brake holds deletes of any source back: the check has one state for all."""
     del report, sample
-    brake = brake_of(run.connection, run.source_system)
-    if brake is None:
-        return [AssetCheckResult(check_name=DELETES_CONFIRMED, passed=True)]
-    return [
-        AssetCheckResult(
-            check_name=DELETES_CONFIRMED,
-            passed=False,
-            severity=AssetCheckSeverity.ERROR,
-            description=f"{brake.gone} of {brake.live} documents are gone from the source; none was deleted. If that "
-            f"is right: kb sync {run.source_system} --confirm-deletes",
-            metadata={"gone": brake.gone, "live": brake.live, "moved": brake.moved, "since": brake.since},
-        )
-    ]
+    return [AssetCheckResult(check_name=DELETES_CONFIRMED, **_deletes(run.connection))]
+
+
+def deletes_evaluation(connection: Connection) -> AssetCheckEvaluation:
+    """The same from outside a run, for a brake that is let go of without one."""
+    return AssetCheckEvaluation(AssetKey("raw_documents"), DELETES_CONFIRMED, **_deletes(connection))
+
+
+def _deletes(connection: Connection) -> dict[str, Any]:
+    held = brakes(connection)
+    said = [f"{b.gone} of {b.live} documents of {name} are gone from the source" for name, b in held.items()]
+    remedy = [f"kb sync {name} --confirm-deletes" for name in held]
+    numbers = {
+        f"{name}: {key}": value
+        for name, b in held.items()
+        for key, value in (("gone", b.gone), ("live", b.live), ("moved", b.moved), ("since", b.since))
+    }
+    words = f"{'; '.join(said)}. None was deleted. If that is right: {'; '.join(remedy)}" if held else None
+    return {"passed": not held, "severity": AssetCheckSeverity.ERROR, "description": words, "metadata": numbers}
 
 
 def check_masked(run: SourceRun, report: StageReport, sample: Sequence[Passage]) -> list[AssetCheckResult]:

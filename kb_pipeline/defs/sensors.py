@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 
 from dagster import (
+    AssetCheckEvaluation,
     DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
@@ -21,6 +22,7 @@ from dagster import (
 )
 
 from kb_pipeline.alerts import Alert, send
+from kb_pipeline.defs.checks import deletes_evaluation
 from kb_pipeline.defs.dagster_runs import (
     PARTITION,
     Suspects,
@@ -72,15 +74,22 @@ def watch(context: SensorEvaluationContext, settings: Settings) -> SensorResult:
     cursor, instance = Cursor.read(context.cursor), context.instance
     watched = take_notifications(settings) if settings.notifications.queue_url else find_sources(settings)
     add_partitions(instance, [name for name, look in watched.sources.items() if not look.removed])
+    braked = cursor.braked
     looks = look_at(settings, watched, runs_in_progress(instance), lambda name: past_of(instance, name), cursor)
+    events = [] if cursor.braked == braked else [_deletes_now(settings)]
     verdicts = [decide(look, datetime.now(UTC)) for look in looks]
     words = [*watched.words, *map(str, verdicts)] or ["no source systems yet"]
     requests = [request(verdict, NEW_DOCUMENTS) for verdict in verdicts if verdict.launch]
     if not requests:
-        return SensorResult(skip_reason="\n".join(words), cursor=str(cursor))
+        return SensorResult(skip_reason="\n".join(words), cursor=str(cursor), asset_events=events)
     for line in words:
         context.log.info(line)
-    return SensorResult(run_requests=requests, cursor=str(cursor))
+    return SensorResult(run_requests=requests, cursor=str(cursor), asset_events=events)
+
+
+def _deletes_now(settings: Settings) -> AssetCheckEvaluation:
+    with connected(settings) as connection:
+        return deletes_evaluation(connection)
 
 
 @run_status_sensor(

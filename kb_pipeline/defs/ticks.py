@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from kb_pipeline.planning import pause_seconds
@@ -67,7 +67,7 @@ def decide(look: Look, now: datetime) -> Verdict:
     """Launch when there is work, nobody is at it, and the last failure is long enough ago."""
 
     def verdict(words: str, launch: bool = False) -> Verdict:
-        return Verdict(look.source_system, launch, words, size_of(look.backlog))
+        return Verdict(look.source_system, launch, words, look.backlog.size)
 
     if look.removed:
         return verdict("removed, not looked at")
@@ -78,7 +78,7 @@ def decide(look: Look, now: datetime) -> Verdict:
     if look.run_id:
         return verdict(f"run {look.run_id[:8]} is in progress; what came in meanwhile is for the next tick")
     backlog, seen = look.backlog, said_of_listing(look)
-    if not backlog.work and not may_lift(backlog):
+    if not backlog.work:
         return verdict(_joined(seen, *_waiting(backlog)))
     left = said_of_work(backlog)
     if backlog.paused:
@@ -101,12 +101,6 @@ def said_of_listing(look: Look) -> str:
     return f"{listed}, {counted(look.seen.hinted, 'difference')}"
 
 
-def may_lift(backlog: Backlog) -> bool:
-    """Whether documents came back since the brake was put on: only a run looks at it again."""
-    brake = backlog.brake
-    return brake is not None and backlog.gone < int(brake.get("gone", 0)) + int(brake.get("moved", 0))
-
-
 def said_of_work(backlog: Backlog) -> str:
     """What a run would find to do."""
     parts = []
@@ -116,10 +110,10 @@ def said_of_work(backlog: Backlog) -> str:
         parts.append(f"{counted(backlog.documents, 'document')} not finished")
     if backlog.gone and not backlog.brake:
         parts.append(f"{counted(backlog.gone, 'document')} to delete")
+    elif backlog.gone and not parts and not backlog.regroup:
+        parts.append(f"{counted(backlog.gone, 'document')} gone, another number than before")
     if backlog.regroup:
         parts.append("access rules changed")
-    if may_lift(backlog):
-        parts.append("documents that were gone are back")
     return ", ".join(parts)
 
 
@@ -160,18 +154,21 @@ def said_of_prefixes(new: Sequence[str], allowed: bool, unusable: int) -> list[s
 
 @dataclass(slots=True)
 class Cursor:
-    """The sensor's cursor: each source's last digest, to be read by people, and the source that the next tick begins
-    with. What is to be done is decided from the ledger: a cursor that is lost costs nothing."""
+    """The sensor's cursor: each source's last digest, to be read by people, the source that the next tick begins with,
+    and those whose deletes are held back. What is to be done is decided from the ledger: a cursor that is lost
+    costs nothing."""
 
     digests: dict[str, str] = field(default_factory=dict)
     next: str = ""
+    braked: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, text: str | None) -> Cursor:
         """The cursor of the tick before; an empty one in place of what is none."""
         try:
             found = json.loads(text or "{}")
-            return cls({str(name): str(digest) for name, digest in found["digests"].items()}, str(found["next"]))
+            digests = {str(name): str(digest) for name, digest in found["digests"].items()}
+            return cls(digests, str(found["next"]), [str(name) for name in found["braked"]])
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()
 
@@ -182,17 +179,12 @@ class Cursor:
         return ordered[first:] + ordered[:first]
 
     def __str__(self) -> str:
-        return json.dumps({"digests": self.digests, "next": self.next}, sort_keys=True)
+        return json.dumps(asdict(self), sort_keys=True)
 
 
 BACKLOG, IDLE = "kb/backlog", "kb/runs_without_progress"
 # A lost artifact is made again from the stage before, and that one from its own: as many runs as there are stages.
 RUNS_WITHOUT_PROGRESS = 5
-
-
-def size_of(backlog: Backlog) -> int:
-    """How much there is to do, as one number that falls with every run."""
-    return backlog.hints + backlog.documents + backlog.gone
 
 
 def idle_runs(tags: Mapping[str, str], size: int) -> int:

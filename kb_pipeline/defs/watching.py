@@ -129,8 +129,15 @@ def look_at(
                 cursor.digests[name] = look.seen.digest
             look = look if look.error else _with_backlog(settings, look, past)
         looks.append(look)
+    cursor.braked = sorted(look.source_system for look in looks if _braked(look, cursor))
     cursor.digests = {name: digest for name, digest in cursor.digests.items() if name in watched.sources}
     return looks
+
+
+def _braked(look: Look, before: Cursor) -> bool:
+    if look.run_id or look.late or look.error:  # nothing was learnt of it in this tick
+        return look.source_system in before.braked
+    return look.backlog.brake is not None
 
 
 @dataclass(frozen=True, slots=True)

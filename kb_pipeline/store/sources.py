@@ -35,16 +35,15 @@ def ledger_sources(connection: Connection) -> list[LedgerSource]:
     return [LedgerSource(*row) for row in rows]
 
 
-def brake_of(connection: Connection, source_system: str) -> Brake | None:
-    """The source's brake, None while nothing is held back."""
-    row = connection.execute(
-        "SELECT coalesce((brake->>'gone')::bigint, 0), coalesce((brake->>'live')::bigint, 0),"
+def brakes(connection: Connection) -> dict[str, Brake]:
+    """The source systems whose deletes are held back."""
+    rows = connection.execute(
+        "SELECT source_system, coalesce((brake->>'gone')::bigint, 0), coalesce((brake->>'live')::bigint, 0),"
         " coalesce((brake->>'moved')::bigint, 0), brake->>'since',"
         " extract(epoch FROM clock_timestamp() - (brake->>'since')::timestamptz)::float8"
-        " FROM kb.source WHERE source_system = %s AND brake IS NOT NULL",
-        (source_system,),
-    ).fetchone()
-    return Brake(*row) if row else None
+        " FROM kb.source WHERE brake IS NOT NULL AND removed_at IS NULL ORDER BY 1"
+    )
+    return {row[0]: Brake(*row[1:]) for row in rows}
 
 
 def lag_seconds(connection: Connection, source_system: str) -> float:

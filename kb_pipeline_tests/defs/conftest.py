@@ -4,12 +4,13 @@ at once; and Dagster's instance in memory."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from dagster import (
+    AssetCheckEvaluation,
     DagsterEvent,
     DagsterEventType,
     DagsterInstance,
@@ -54,6 +55,7 @@ class Base:
     dsn: str
     instance: DagsterInstance
     cursor: str | None = None
+    checks: list[bool] = field(default_factory=list)
 
     def write(self, **files: str | None) -> None:
         """Put files under raw/hr, or delete them (None). A name with two underscores begins with its source."""
@@ -78,6 +80,7 @@ class Base:
         context = build_sensor_context(instance=self.instance, cursor=self.cursor)
         result = watch(context, settings or self.settings)
         self.cursor = result.cursor
+        self.checks += [event.passed for event in result.asset_events if isinstance(event, AssetCheckEvaluation)]
         return result
 
     def said(self, settings: Settings | None = None) -> list[str]:

@@ -8,7 +8,7 @@ from kb_pipeline.store.database import Connection
 from kb_pipeline.store.deletes import set_brake
 from kb_pipeline.store.hints import add_hints
 from kb_pipeline.store.lease import Lease
-from kb_pipeline.store.sources import LedgerSource, brake_of, lag_seconds, ledger_sources
+from kb_pipeline.store.sources import LedgerSource, brakes, lag_seconds, ledger_sources
 
 
 def test_sources_say_when_they_were_listed_and_whether_they_were_removed(connection: Connection) -> None:
@@ -20,15 +20,14 @@ def test_sources_say_when_they_were_listed_and_whether_they_were_removed(connect
 
 def test_a_brake_says_its_numbers_and_its_age(connection: Connection, lease: Lease) -> None:
     ensure_source(connection, "hr")
-    assert brake_of(connection, "hr") is None
+    assert brakes(connection) == {}
     set_brake(connection, lease, Deletes(gone=5, moved=1, live=10))
-    brake = brake_of(connection, "hr")
-    assert brake
+    brake = brakes(connection)["hr"]
     assert (brake.gone, brake.live, brake.moved) == (4, 10, 1)
     assert brake.since
     assert 0 <= brake.seconds < 60
     set_brake(connection, lease, None)
-    assert brake_of(connection, "hr") is None
+    assert brakes(connection) == {}
 
 
 def test_a_source_lags_since_its_oldest_key_that_nobody_looked_at(connection: Connection) -> None:
