@@ -41,7 +41,7 @@ def serve(
     """The whole life of a worker process: `function` of each pickled item that comes, until the other end closes."""
     _prepare_this_process(memory_mb, credentials)
     out_of_memory = pickle.dumps(_out_of_memory(memory_mb))  # made now: later there may be no room for it
-    pid, threads = os.getpid(), threading.active_count()
+    pid, threads, mapped = os.getpid(), threading.active_count(), _mapped_bytes()
     send(channel, b"")
     for number in range(1, DOCUMENTS_PER_WORKER + 1):
         request = receive(channel)
@@ -51,6 +51,7 @@ def serve(
         try:
             answer = _answer(function, request)
             last = number == DOCUMENTS_PER_WORKER or threading.active_count() > threads or _has_children()
+            last = last or _mapped_bytes() > mapped + memory_mb * _MIB  # what documents left behind
         except MemoryError:  # nobody knows what it still holds
             answer, last = out_of_memory, True
         if os.getpid() != pid:  # a copy that a parser forked, and that came back here: only one may answer

@@ -34,6 +34,9 @@ PARSERS: Mapping[str, str] = {
 _PARTITIONERS = {types.DOCX: "docx", types.PPTX: "pptx", types.PPTM: "pptx", types.HTML: "html", types.EML: "html"}
 
 
+_XML_ERR_NO_MEMORY = 2  # what libxml2 calls it when it gets no memory; lxml makes a syntax error of that
+
+
 def parser_of(media_type: str) -> Parser:
     """What reads `media_type`, loaded now. Raises UnsupportedFormat."""
     name = PARSERS.get(media_type)
@@ -68,10 +71,12 @@ def parse(data: bytes, media_type: str) -> list[Element]:
     except PermanentError:
         raise
     except MemoryError:
-        raise MemoryLimitExceeded(f"{parser.__name__} ran out of memory.") from None
+        raise _out_of_memory(parser) from None
     except RecursionError:
         raise CorruptDocument(f"{parser.__name__}: the document is nested too deeply.") from None
     except Exception as error:  # noqa: BLE001  # the boundary to third-party parsers, which raise anything
+        if type(error).__name__ == "XMLSyntaxError" and getattr(error, "code", None) == _XML_ERR_NO_MEMORY:
+            raise _out_of_memory(parser) from None
         raise CorruptDocument(
             f"{parser.__name__} cannot read the document ({type(error).__name__}).",
             "Open it in its own application and save it again.",
@@ -79,3 +84,10 @@ def parse(data: bytes, media_type: str) -> list[Element]:
     if not elements:
         raise NoText("The document opens and holds no text.")
     return elements
+
+
+def _out_of_memory(parser: Parser) -> MemoryLimitExceeded:
+    return MemoryLimitExceeded(
+        f"{parser.__name__} ran out of memory.",
+        "Raise limits.memory_mb in kb.yaml and retry, or split the document.",
+    )
