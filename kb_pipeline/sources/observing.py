@@ -102,11 +102,7 @@ class Looker:
             seen, hint.received_at, known, None, attempts=hint.attempts, groups=self.groups(hint.key)
         )
         try:
-            if seen.size > self.max_bytes:
-                raise DocumentTooLarge(
-                    f"{seen.size / 1e6:.0f} MB; the limit is {self.max_bytes / 1e6:.0f} MB.",
-                    "Raise limits.document_mb in kb.yaml and retry.",
-                )
+            self._check_size(seen.size)
             return replace(observation, version=self._version(seen))
         except ServiceUnavailable:
             raise
@@ -118,13 +114,23 @@ class Looker:
         head = bytearray()
 
         def pieces() -> Iterator[bytes]:
+            size = 0
             for piece in self.store.stream(f"{self.prefix}/{seen.key}"):
+                size += len(piece)
+                self._check_size(size)  # it may have grown since it was listed
                 if len(head) < HEAD_BYTES:
                     head.extend(piece[: HEAD_BYTES - len(head)])
                 yield piece
 
         content_hash, size = hash_stream(pieces())
         return Version(content_hash, detect(bytes(head), seen.key), size)
+
+    def _check_size(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise DocumentTooLarge(
+                f"{size / 1e6:.0f} MB; the limit is {self.max_bytes / 1e6:.0f} MB.",
+                "Raise limits.document_mb in kb.yaml and retry.",
+            )
 
     def _classified(self, observations: Sequence[Observation]) -> list[Observation]:
         """Say of each version what it means, now that its bytes are known."""
