@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from psycopg.types.json import Jsonb
+
 from kb_pipeline.identity import document_id
 from kb_pipeline.planning import Change, pause_seconds
 from kb_pipeline.store.database import Connection
@@ -80,24 +82,39 @@ def held_elsewhere(connection: Connection, source_system: str, hashes: Sequence[
     return found
 
 
-# New bytes, or a document that came back, are work for the stages: settled_key goes.
-_UPSERT = """
+_ROWS = """
+FROM jsonb_to_recordset(%(rows)s) AS r (document_id text, key text, etag text, version_id text, size bigint,
+    modified_at timestamptz, media_type text, content_hash text, groups text[], status text,
+    error_class text, error_message text)
+"""
+# New bytes, or a document that came back, are work for the stages: settled_key goes. One that was deleted comes back
+# with what was read now, never with its old version; a look that failed brings nothing back.
+_UPSERT = f"""
+WITH seen AS (SELECT * {_ROWS})
 INSERT INTO kb.document AS d (document_id, source_system, key, etag, version_id, size, modified_at, media_type,
                               content_hash, access_groups)
-VALUES (%(document_id)s, %(source)s, %(key)s, %(etag)s, %(version_id)s, %(size)s, %(modified_at)s,
-        %(media_type)s, %(content_hash)s, %(groups)s)
+SELECT document_id, %(source)s, key, etag, version_id, size, modified_at, media_type, content_hash, groups FROM seen
 ON CONFLICT (document_id) DO UPDATE SET
     etag = EXCLUDED.etag, version_id = EXCLUDED.version_id, size = EXCLUDED.size, modified_at = EXCLUDED.modified_at,
     media_type = coalesce(EXCLUDED.media_type, d.media_type), access_groups = EXCLUDED.access_groups,
-    content_hash = coalesce(EXCLUDED.content_hash, d.content_hash), deleted_at = NULL,
-    settled_key = CASE WHEN %(work)s THEN NULL ELSE d.settled_key END,
-    attempts = CASE WHEN %(work)s THEN 0 ELSE d.attempts END,
-    retry_at = CASE WHEN %(work)s THEN NULL ELSE d.retry_at END
-"""
-_STATE = """
+    content_hash = CASE WHEN d.deleted_at IS NULL OR d.document_id = ANY(%(failed)s)
+        THEN coalesce(EXCLUDED.content_hash, d.content_hash) ELSE EXCLUDED.content_hash END,
+    deleted_at = CASE WHEN d.document_id = ANY(%(failed)s) THEN d.deleted_at END,
+    settled_key = CASE WHEN d.document_id = ANY(%(work)s) THEN NULL ELSE d.settled_key END,
+    attempts = CASE WHEN d.document_id = ANY(%(work)s) THEN 0 ELSE d.attempts END,
+    retry_at = CASE WHEN d.document_id = ANY(%(work)s) THEN NULL ELSE d.retry_at END
+"""  # noqa: S608 - constants
+# What a deleted document was made into is taken up again stage by stage, artifacts reused: else a version that parse
+# refuses would let the old one through.
+_ASK_AGAIN = f"""
+UPDATE kb.stage_state s SET status = 'retry' FROM kb.document d
+WHERE s.document_id = d.document_id AND d.deleted_at IS NOT NULL AND s.status = 'ok' AND s.stage <> 'raw'
+  AND d.document_id IN (SELECT r.document_id {_ROWS} WHERE r.status <> 'failed')
+"""  # noqa: S608 - constants
+_STATE = f"""
 INSERT INTO kb.stage_state (document_id, stage, stage_key, output_hash, rows, status, attempts, error_class,
                             error_message, run_id)
-VALUES (%(document_id)s, 'raw', '', %(content_hash)s, 1, %(status)s, 1, %(error_class)s, %(error_message)s, %(run_id)s)
+SELECT r.document_id, 'raw', '', r.content_hash, 1, r.status, 1, r.error_class, r.error_message, %(run_id)s {_ROWS}
 ON CONFLICT (document_id, stage, variant) DO UPDATE SET
     output_hash = EXCLUDED.output_hash, status = EXCLUDED.status, attempts = kb.stage_state.attempts + 1,
     error_class = EXCLUDED.error_class, error_message = EXCLUDED.error_message, run_id = EXCLUDED.run_id,
@@ -112,7 +129,7 @@ def record(connection: Connection, lease: Lease, run_id: str, observations: Sequ
     takes it for read.
     """
     source = lease.source_system
-    rows = [_row(source, run_id, o) for o in observations]
+    rows = [_row(source, o) for o in observations]
     versions = [
         (document_id(source, o.seen.key), o.version.content_hash)
         for o in observations
@@ -124,13 +141,22 @@ def record(connection: Connection, lease: Lease, run_id: str, observations: Sequ
         for o in observations
         if o.status == "failed"
     ]
-    with connection.transaction(), connection.cursor() as cursor:
+    values = {
+        "source": source,
+        "run_id": run_id,
+        "rows": Jsonb(rows),
+        "work": [row["document_id"] for row, o in zip(rows, observations, strict=True) if _is_work(o)],
+        "failed": [row["document_id"] for row in rows if row["status"] == "failed"],
+    }
+    with connection.transaction():
         lease.check(connection)
-        cursor.executemany(_UPSERT, rows)
-        cursor.executemany(_STATE, rows)
-        cursor.executemany(
-            "INSERT INTO kb.document_version (document_id, content_hash) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-            versions,
+        connection.execute(_ASK_AGAIN, values)
+        connection.execute(_UPSERT, values)
+        connection.execute(_STATE, values)
+        connection.execute(
+            "INSERT INTO kb.document_version (document_id, content_hash) SELECT * FROM unnest(%s::text[], %s::text[])"
+            " ON CONFLICT DO NOTHING",
+            ([of for of, _ in versions], [content_hash for _, content_hash in versions]),
         )
         remove_hints(connection, source, answered)
         if waits:
@@ -138,26 +164,28 @@ def record(connection: Connection, lease: Lease, run_id: str, observations: Sequ
     return [row["document_id"] for row, o in zip(rows, observations, strict=True) if o.version]
 
 
-def _row(source: str, run_id: str, o: Observation) -> dict[str, Any]:
-    known_hash = o.known.content_hash if o.known else None
+def _is_work(o: Observation) -> bool:
+    """Whether the stages have something new to do: other bytes, or a document that came back."""
+    if o.version is None:
+        return False
+    return o.known is None or o.known.content_hash != o.version.content_hash or o.known.deleted
+
+
+def _row(source: str, o: Observation) -> dict[str, Any]:
     read = o.status != "failed"
     return {
         "document_id": document_id(source, o.seen.key),
-        "source": source,
         "key": o.seen.key,
         "etag": o.seen.etag if read else None,
         "version_id": o.seen.version_id if read else None,
         "size": o.seen.size if read else None,
-        "modified_at": o.seen.modified_at if read else None,
+        "modified_at": o.seen.modified_at.isoformat() if read else None,
         "media_type": o.version.media_type if o.version else None,
         "content_hash": o.version.content_hash if o.version else None,
         "groups": list(o.groups),
-        "work": o.version is not None
-        and (known_hash != o.version.content_hash or (o.known is not None and o.known.deleted)),
         "status": o.status,
         "error_class": o.error_class,
         "error_message": o.error_message,
-        "run_id": run_id,
     }
 
 
@@ -175,11 +203,12 @@ def name_documents(
         ).fetchall()
         if not rows:
             continue
-        with connection.transaction(), connection.cursor() as cursor:
+        with connection.transaction():
             lease.check(connection)
-            cursor.executemany(
-                "UPDATE kb.document SET display_name = %s, display_policy = %s WHERE document_id = %s",
-                [(mask(key), policy, of) for of, key in rows],
+            connection.execute(
+                "UPDATE kb.document d SET display_name = n.name, display_policy = %s"
+                " FROM unnest(%s::text[], %s::text[]) n (document_id, name) WHERE d.document_id = n.document_id",
+                (policy, [of for of, _ in rows], [mask(key) for _, key in rows]),
             )
         count += len(rows)
     return count

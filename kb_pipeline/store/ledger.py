@@ -225,16 +225,17 @@ class Ledger:
 
     def _write_vector_refs(self, stage: Stage, outcomes: Sequence[Outcome]) -> None:
         refs = [
-            (self.model_key, text_hash, outcome.task.fingerprint, row)
+            (text_hash, outcome.task.fingerprint, row)
             for outcome in outcomes
             if stage.name == "embed" and outcome.status == "ok" and outcome.payload
             for text_hash, row in outcome.payload
         ]
-        with self.connection.cursor() as cursor:
-            cursor.executemany(
-                "INSERT INTO kb.vector_ref (model_key, text_hash, fingerprint, row) VALUES (%s, %s, %s, %s)"
-                " ON CONFLICT DO NOTHING",
-                refs,
+        if refs:
+            names, fingerprints, rows = (list(column) for column in zip(*refs, strict=True))
+            self.connection.execute(
+                "INSERT INTO kb.vector_ref (model_key, text_hash, fingerprint, row)"
+                " SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::int[]) ON CONFLICT DO NOTHING",
+                (self.model_key, names, fingerprints, rows),
             )
 
 
