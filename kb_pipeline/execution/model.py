@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +25,8 @@ from kb_pipeline.faults import fault_point
 
 DOCUMENTS_PER_GROUP = 64
 TEXTS_PER_GROUP = 256
+# More than the runner commits at once: what the ledger does not know yet is known from here.
+TEXTS_REMEMBERED = 8192
 # So many documents without a single vector show that it is not the documents.
 DOCUMENTS_THAT_PROVE = 5
 
@@ -61,6 +64,7 @@ class ModelBatches:
 
     def __init__(self, ports: ModelPorts) -> None:
         self.ports = ports
+        self._recent: dict[str, np.ndarray] = {}
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """Yield one outcome a task. Raises ServiceUnavailable (no model server, no object store): the run stops."""
@@ -85,16 +89,23 @@ class ModelBatches:
     def _embed_group(self, group: Sequence[_Document]) -> Iterator[Outcome]:
         started = time.perf_counter()
         wanted = {name: text for document in group for name, text in document.texts.items()}
-        vectors = self.ports.known(list(wanted))
+        vectors = {name: self._recent[name] for name in wanted if name in self._recent}
+        vectors.update(self.ports.known([name for name in wanted if name not in vectors]))
         new = {name: text for name, text in wanted.items() if name not in vectors}
         found, missing = self._embed(new) if new else ({}, {})
         vectors.update(found)
+        self._remember(found)
         concerned = sum(1 for document in group if document.texts.keys() & new.keys())
         if missing and not found and concerned >= DOCUMENTS_THAT_PROVE:
             raise _of_no_use(list(missing.values()), concerned)
         each_ms = int((time.perf_counter() - started) * 1000 / len(group))
         for document in group:
             yield self._finish(document, vectors, missing, each_ms)
+
+    def _remember(self, found: Mapping[str, np.ndarray]) -> None:
+        self._recent.update(found)
+        for name in list(islice(self._recent, max(0, len(self._recent) - TEXTS_REMEMBERED))):
+            del self._recent[name]
 
     def _embed(self, new: Mapping[str, MaskedText]) -> tuple[dict[str, np.ndarray], dict[str, KbError]]:
         """Vectors by the names of the texts, and why some texts have none."""
