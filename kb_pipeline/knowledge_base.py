@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from kb_pipeline.store.finding import Found
     from kb_pipeline.store.history import DocumentHistory
     from kb_pipeline.store.overview import Quarantined
+    from kb_pipeline.store.verify import Problem
+    from kb_pipeline.verifying import Repaired
 
 __all__ = ["KnowledgeBase", "Status"]
 
@@ -139,6 +141,18 @@ class KnowledgeBase:
 
         with connected(self.settings) as connection:
             return overview.retry(connection, documents, source)
+
+    def verify(self, source: str | None = None, *, deep: bool = False) -> list[Problem]:
+        """Check what must always hold, of one source or of all; empty when it does. `deep` reads every artifact too."""
+        from kb_pipeline import verifying
+
+        return verifying.verify(self.settings, source, deep=deep)
+
+    def repair(self, source: str | None = None, *, deep: bool = False) -> Repaired:
+        """Verify, and mend what can be: at once, or by giving it to the next sync."""
+        from kb_pipeline import verifying
+
+        return verifying.repair(self.settings, source, deep=deep)
 
     def collect(self, dry_run: bool = True) -> Collected:
         """Collect artifacts that nothing needs any more, and objects that no row names; a dry run changes nothing."""

@@ -39,6 +39,7 @@ for _verb in (
     looking.search,
     looking.quarantine,
     operating.doctor,
+    operating.verify,
     erasing.gc,
     erasing.forget,
     erasing.source,
@@ -52,9 +53,8 @@ def main() -> None:
     """Entry point: errors as messages with a remedy, never a traceback unless --debug."""
     as_json, debug = "--json" in sys.argv, "--debug" in sys.argv
     try:
-        kb(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # Of a verb that ends with click's Exit this is the exit code: click raises it only when it stands alone.
+        code = kb(standalone_mode=False)
     except click.Abort:
         console.err.print("Interrupted: what was committed stays, the next sync goes on from there.")
         sys.exit(130)
@@ -75,3 +75,4 @@ def main() -> None:
         defect = KbError(f"Unexpected {type(error).__name__}.", "Run it again with --debug for the traceback.")
         console.show_error(defect, as_json=as_json)
         sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)

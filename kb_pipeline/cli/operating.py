@@ -1,4 +1,4 @@
-"""Verbs that keep an installation well: up, down, doctor, plan."""
+"""Verbs that keep an installation well: up, down, doctor, verify, plan."""
 
 from __future__ import annotations
 
@@ -55,6 +55,35 @@ def doctor(base: KnowledgeBase, as_json: bool) -> None:
         console.table("", ("", "check", "seen", "remedy"), rows)
     if not all(f.ok for f in findings):
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@click.argument("source", metavar="[NAME]", required=False)
+@click.option("--deep", is_flag=True, help="Read every current artifact, and list the objects and the source too.")
+@click.option("--repair", is_flag=True, help="Mend what can be mended, at once or by the next sync.")
+@json_option
+@click.pass_obj
+def verify(base: KnowledgeBase, source: str | None, deep: bool, repair: bool, as_json: bool) -> None:
+    """Check what must always hold, of source system NAME or of all; exit code 1 if something does not."""
+    repaired = base.repair(source, deep=deep) if repair else None
+    problems = repaired.problems if repaired else base.verify(source, deep=deep)
+    if as_json:
+        shown = [{name: getattr(problem, name) for name in SHOWN} for problem in problems]
+        console.print_json({"problems": shown, **({"mended": repaired.mended} if repaired else {})})
+    else:
+        if repaired:
+            console.say(f"{repaired.mended} mended, at once or by the next sync")
+        rows = [(p.source_system, p.document, p.check, p.detail, "yes" if p.repairable else "no") for p in problems]
+        if rows:
+            console.table("problems", ("source system", "document", "check", "what is wrong", "can be mended"), rows)
+        else:
+            console.say("no problems")
+    if problems:
+        raise click.exceptions.Exit(1)
+
+
+# Not the items that are to be mended: keys may be among them.
+SHOWN = ("check", "source_system", "document", "document_id", "detail", "repairable")
 
 
 @click.command()
