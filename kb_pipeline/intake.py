@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kb_pipeline.opening import connected, object_store
+from kb_pipeline.opening import connected, object_store, refuse_removed
 from kb_pipeline.settings import Settings
 from kb_pipeline.sources.reconciling import Reconciled
 from kb_pipeline.sources.reconciling import reconcile as reconcile_source
@@ -50,8 +50,9 @@ def take_in(
     now: bool = False,
 ) -> Intake:
     """Reconcile the source, or hint `keys` alone, and count what is to be done. With `now` what failed before is tried
-    again at once, whatever its pause."""
+    again at once, whatever its pause. Raises NotFound when the source was removed."""
     with connected(settings) as connection:
+        refuse_removed(connection, source_system)
         if now:
             ensure_source(connection, source_system)
             try_now(connection, source_system)

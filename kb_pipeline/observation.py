@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kb_pipeline.faults import fault_point
+from kb_pipeline.opening import refuse_removed
 from kb_pipeline.planning import must_brake
 from kb_pipeline.runner import StageReport
 from kb_pipeline.runs import RunContext
@@ -32,6 +33,7 @@ class Observation:
         """See SourceRun.observe."""
         started = time.perf_counter()
         source, connection, settings = self.run.source_system, self.run.connection, self.run.settings
+        refuse_removed(connection, source)
         ensure_source(connection, source)
         report = StageReport("raw", stats=self._regroup())
         fault_point("raw.regrouped")

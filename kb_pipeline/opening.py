@@ -47,6 +47,18 @@ def known_sources(settings: Settings) -> list[str]:
     return sorted(({name for name, _ in rows} | set(settings.sources)) - removed)
 
 
+def refuse_removed(connection: Connection, source: str) -> None:
+    """Raise NotFound for a source system that was removed: no sync brings it back by itself."""
+    row = connection.execute(
+        "SELECT removed_at IS NOT NULL FROM kb.source WHERE source_system = %s", (source,)
+    ).fetchone()
+    if row == (True,):
+        raise NotFound(
+            f"Source system {source} was removed.",
+            f"`kb source add {source}` or `kb ingest DIR --source {source}` brings it back.",
+        )
+
+
 def checked(source: str) -> str:
     """A source system's name as given. Raises SettingsError when it cannot be one."""
     try:

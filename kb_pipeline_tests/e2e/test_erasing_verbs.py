@@ -102,6 +102,9 @@ def test_a_source_is_removed_and_comes_back(
     assert artifacts(workspace) == []
     (removed,) = workspace.kb_json("source", "list", env={"KB_CONFIG": ""})["sources"]
     assert removed["removed"]
+    refused = workspace.kb("sync", removed["source_system"], env={"KB_CONFIG": ""})
+    assert refused.returncode == 3
+    assert "was removed" in refused.stderr
     assert workspace.kb_json("status")["sources"] == []
     added = workspace.kb_json("source", "add", "hr")
     assert not added["removed"]
