@@ -16,6 +16,7 @@ from dagster import (
     JobDefinition,
     in_process_executor,
 )
+from dagster._core.instance.ref import InstanceRef
 
 from kb_pipeline.defs.assets import ALL_ASSETS, STAGE_OF_ASSET
 from kb_pipeline.defs.jobs import COMMAND_LINE, LAUNCHED_BY, SYNC, sync_job
@@ -26,17 +27,22 @@ from kb_pipeline.local.dagster_home import prepare_dagster_home
 from kb_pipeline.reports import SyncReport, run_report
 from kb_pipeline.settings import Settings
 
+NOT_CAPTURED = {
+    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+}
+
 
 @contextmanager
 def dagster_instance(settings: Settings) -> Iterator[DagsterInstance]:
     """The instance of the settings' DAGSTER_HOME.
 
-    Its dagster.yaml names that variable, so it is set meanwhile, and put back: another KB_HOME has another.
+    Its dagster.yaml names that variable, so it is set meanwhile, and put back: another KB_HOME has another. Standard
+    output is not captured: the person at the command line sees it, and capturing costs four processes a run.
     """
     home, before = prepare_dagster_home(settings), os.environ.get("DAGSTER_HOME")
     os.environ["DAGSTER_HOME"] = str(home)
     try:
-        with DagsterInstance.from_config(str(home)) as instance:
+        with DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=NOT_CAPTURED)) as instance:
             yield instance
     finally:
         if before is None:
