@@ -98,6 +98,7 @@ class History:
             {key: data for (of, key), data in self.objects.items() if of == source},
             standings(self.world.reader, source, self.versions),
             self.visible,
+            self.versions.values(),
             confirmed,
             bool(self.damaged),
         ).expect()
@@ -132,7 +133,7 @@ class History:
             try:
                 self._sync(source, options)
             except Killed:
-                self.world.leave_dead_lease(source)
+                self._died(source)
                 self.untroubled = False
                 ended = "killed"
             except (DatabaseUnavailable, EmbeddingUnavailable) as error:
@@ -168,6 +169,7 @@ class History:
             self._settled(source, expected)
             return
         self.untroubled = False
+        self.paused.lease = self.world.lease(source)
         seen = self.world.seen()
         allowed = {of: states | expected.final[of] for of, states in expected.during.items()}
         checks.check_rows(seen, allowed, self.visible, f"a sync of {source} suspended at {moment[0]}")
@@ -178,19 +180,20 @@ class History:
         """Let the suspended sync go on. When another took its lease it can change nothing any more."""
         assert self.paused
         paused, before, rows = self.paused, self.world.written("hint", "source"), self.visible
+        stolen = self._holds_lease(paused) and self.world.lease(paused.source) != paused.lease
         error = paused.wake(kill=kill)
         self.paused = None
         if error is not None and not isinstance(error, KbError | Killed):
             raise error
-        self.tally.endings[f"woken, {'stolen' if paused.stolen else 'alone'}: {type(error).__name__}"] += 1
+        self.tally.endings[f"woken, {'stolen' if stolen else 'alone'}: {type(error).__name__}"] += 1
         seen = self.world.seen()
-        if paused.stolen:
+        if stolen:
             assert isinstance(error, LeaseLost | Killed | None), repr(error)
             assert self.world.written("hint", "source") == before, "a sync that lost its lease wrote something"
             assert seen.rows == rows
             return
         if isinstance(error, Killed):
-            self.world.leave_dead_lease(paused.source)
+            self._died(paused.source)
         ids = self.world.ids(paused.source)
         allowed = {of: self._any_state(paused.source, of) | {rows.get(of, NONE)} for of in ids}
         checks.check_rows(seen, allowed, rows, "a sync that was woken")
@@ -199,11 +202,17 @@ class History:
     def steal(self, source: str) -> None:
         """Make a suspended sync of the source lose touch with its lease, if it holds it."""
         if self.paused and self.paused.source == source:
-            row = self.world.reader.execute(
-                "SELECT holder FROM kb.source_lease WHERE source_system = %s", (source,)
-            ).fetchone()
-            self.paused.stolen |= bool(row and row[0] and row[0].startswith("run-"))
             self.world.expire(source)
+
+    def _holds_lease(self, paused: PausedSync) -> bool:
+        return bool(paused.lease and paused.lease[1] and paused.lease[1].startswith("run-"))
+
+    def _died(self, source: str) -> None:
+        """A run of this process was killed. It gave nothing back, unless it had never taken the lease."""
+        paused = self.paused
+        if paused and paused.source == source and self.world.lease(source) == paused.lease:
+            return
+        self.world.leave_dead_lease(source)
 
     def check(self) -> None:
         """What must hold after every step."""

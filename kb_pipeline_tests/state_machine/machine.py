@@ -24,10 +24,12 @@ LINES = ("alpha", "beta", "gamma $5", "delta", "epsilon", "REFUSED $7")
 WORDS = ("alpha", "beta", "gamma", "delta")
 STAGES: tuple[StageName, ...] = ("parse", "chunk", "mask", "embed", "publish")
 SYNC_POINTS = (
-    "reconcile.loaded", "reconcile.hinted", "raw.recorded",
+    "reconcile.loaded", "reconcile.hinted", "lease.held", "raw.regrouped", "raw.recorded", "raw.marked_gone",
+    "raw.named", "delete.braked", "delete.unbraked", "embed.written", "publish.space_ready",
     "parse.computed", "parse.committed", "chunk.computed", "chunk.committed", "mask.computed", "mask.committed",
     "embed.computed", "embed.committed", "publish.computed", "publish.committed", "publish.withdrawn",
-    "delete.committed", "run.before_settle", "lines.parse", "lines.chunk", "lines.mask", "lines.embed",
+    "delete.committed", "run.before_settle", "run.settled", "run.index_built", "run.complete", "lease.before_release",
+    "lines.parse", "lines.chunk", "lines.mask", "lines.embed",
 )  # fmt: skip
 COLLECT_POINTS = (
     "collect.expired", "collect.rows_deleted", "collect.rows_committed", "collect.objects_deleted",

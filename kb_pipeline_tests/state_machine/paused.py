@@ -14,11 +14,11 @@ class Killed(BaseException):
 
 
 class PausedSync:
-    """Runs `work` until the `nth` pass of `point`. `stolen`: another run has taken the lease that it held."""
+    """Runs `work` until the `nth` pass of `point`. `lease` is what the source's lease was then."""
 
     def __init__(self, source: str, work: Callable[[], object], point: str, nth: int) -> None:
         self.source = source
-        self.stolen = False
+        self.lease: tuple[int, str | None] | None = None
         self.error: BaseException | None = None
         self._point, self._left = point, nth
         self._work = work

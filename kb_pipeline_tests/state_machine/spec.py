@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -16,7 +16,7 @@ from kb_pipeline.stages import catalogue
 from kb_pipeline.store.artifacts import records_to_table
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.spaces import active_space
-from kb_pipeline_tests.state_machine.stages import HUGE, SECTION, How, holds, passages
+from kb_pipeline_tests.state_machine.stages import BROKEN, HUGE, SECTION, How, holds, passages
 from kb_pipeline_tests.state_machine.world import Row, World
 
 Rows = tuple[Row, ...]
@@ -34,6 +34,7 @@ class Standing:
     gone_since: datetime | None
     publish_key: str | None
     embed: tuple[str, str, str] | None
+    masked: str | None
 
 
 @dataclass(slots=True)
@@ -85,14 +86,17 @@ def standings(connection: Connection, source: str, versions: Mapping[str, bytes]
         "SELECT d.document_id, d.content_hash, d.deleted_at IS NULL, d.forgotten_at IS NOT NULL, d.first_seen_at,"
         " CASE WHEN h.gone AND d.deleted_at IS NULL THEN h.received_at END,"
         " (SELECT stage_key FROM kb.stage_state p WHERE p.document_id = d.document_id AND p.stage = 'publish'"
-        "   AND p.rows > 0), e.status, e.input_hash, e.stage_key"
+        "   AND p.rows > 0), e.status, e.input_hash, e.stage_key,"
+        " (SELECT m.output_hash FROM kb.stage_state m WHERE m.document_id = d.document_id AND m.stage = 'mask'"
+        "   AND m.status = 'ok')"
         " FROM kb.document d LEFT JOIN kb.hint h ON h.source_system = d.source_system AND h.key = d.key"
         " LEFT JOIN kb.stage_state e ON e.document_id = d.document_id AND e.stage = 'embed'"
         " WHERE d.source_system = %s",
         (source,),
     )
     return {
-        row[0]: Standing(versions[row[1]] if row[1] else None, *row[2:7], row[7:10] if row[7] else None) for row in rows
+        row[0]: Standing(versions[row[1]] if row[1] else None, *row[2:7], row[7:10] if row[7] else None, row[10])
+        for row in rows
     }
 
 
@@ -107,6 +111,7 @@ class Spec:
     objects: Mapping[str, bytes]
     ledger: Mapping[str, Standing]
     visible: Mapping[str, Rows]
+    versions: Collection[bytes]
     confirmed: bool = False
     damaged: bool = False
     _stages: Mapping[str, Any] = field(init=False)
@@ -210,6 +215,10 @@ class Spec:
             found.final[of] = {rows_of(self.source, key, data, self.how) or NONE}
         else:
             (found.quarantined if status == "quarantined" else found.failed).add(of)
+            if data == BROKEN and standing and standing.masked:
+                during |= self._held_back(key, standing.masked)
+                found.final[of] = during | {NONE}
+                return
             withdrawn = of in found.quarantined and standing and standing.publish_key not in (None, self._publish_key)
             found.final[of] = {NONE} if withdrawn else {old}
             if withdrawn:
@@ -220,6 +229,16 @@ class Spec:
             found.exact = False
             found.final[of] |= during | {NONE}
         during |= found.final[of]
+
+    def _held_back(self, key: str, masked: str) -> set[Rows]:
+        """Rows of an earlier version that came as far as masking, and may go on where the new one is refused."""
+        hows = [self.how._replace(lines=lines) for lines in (1, 2)]
+        return {
+            rows_of(self.source, key, data, how) or NONE
+            for data in self.versions
+            for how in hows
+            if data != HUGE and passages(data, how) is not None and embed_input(data, how) == masked
+        }
 
     def _status(self, data: bytes, standing: Standing | None, held: set[str], made: set[str]) -> str:
         """What becomes of a version: ok, quarantined, or failed (it waits)."""

@@ -198,9 +198,14 @@ class World:
         """A killed process gives no lease back: its row stays, its backend is gone."""
         self.reader.execute(
             "UPDATE kb.source_lease SET holder = 'killed', backend_pid = 0, heartbeat_at = now() - interval '1 min',"
-            " expires_at = now() + interval '1 min' WHERE source_system = %s AND holder IS NULL",
+            " expires_at = now() + interval '1 min' WHERE source_system = %s",
             (source,),
         )
+
+    def lease(self, source: str) -> tuple[int, str | None] | None:
+        """(token, holder) of the source's lease."""
+        row = self.reader.execute("SELECT token, holder FROM kb.source_lease WHERE source_system = %s", (source,))
+        return row.fetchone()  # type: ignore[return-value]
 
     def disconnect(self) -> None:
         """PostgreSQL ends every connection of this process but the reader's."""
