@@ -98,7 +98,7 @@ class History:
             {key: data for (of, key), data in self.objects.items() if of == source},
             standings(self.world.reader, source, self.versions),
             self.visible,
-            self.versions.values(),
+            self.put_ever,
             confirmed,
             bool(self.damaged),
         ).expect()

@@ -25,7 +25,8 @@ NONE: Rows = ()
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A document as the ledger has it. `version` are its bytes as they were last read."""
+    """A document as the ledger has it. `version` are its bytes as they were last read. It `carries` what an earlier
+    version was made into: where parsing refuses the present one, that goes on."""
 
     version: bytes | None
     live: bool
@@ -34,7 +35,7 @@ class Standing:
     gone_since: datetime | None
     publish_key: str | None
     embed: tuple[str, str, str] | None
-    masked: str | None
+    carries: bool
 
 
 @dataclass(slots=True)
@@ -87,7 +88,7 @@ def standings(connection: Connection, source: str, versions: Mapping[str, bytes]
         " CASE WHEN h.gone AND d.deleted_at IS NULL THEN h.received_at END,"
         " (SELECT stage_key FROM kb.stage_state p WHERE p.document_id = d.document_id AND p.stage = 'publish'"
         "   AND p.rows > 0), e.status, e.input_hash, e.stage_key,"
-        " (SELECT m.output_hash FROM kb.stage_state m WHERE m.document_id = d.document_id AND m.stage = 'mask'"
+        " EXISTS (SELECT FROM kb.stage_state m WHERE m.document_id = d.document_id AND m.stage IN ('chunk', 'mask')"
         "   AND m.status = 'ok')"
         " FROM kb.document d LEFT JOIN kb.hint h ON h.source_system = d.source_system AND h.key = d.key"
         " LEFT JOIN kb.stage_state e ON e.document_id = d.document_id AND e.stage = 'embed'"
@@ -111,7 +112,7 @@ class Spec:
     objects: Mapping[str, bytes]
     ledger: Mapping[str, Standing]
     visible: Mapping[str, Rows]
-    versions: Collection[bytes]
+    versions: Mapping[str, Collection[bytes]]
     confirmed: bool = False
     damaged: bool = False
     _stages: Mapping[str, Any] = field(init=False)
@@ -215,8 +216,8 @@ class Spec:
             found.final[of] = {rows_of(self.source, key, data, self.how) or NONE}
         else:
             (found.quarantined if status == "quarantined" else found.failed).add(of)
-            if data == BROKEN and standing and standing.masked:
-                during |= self._held_back(key, standing.masked)
+            if data == BROKEN and standing and standing.live and standing.carries:
+                during |= self._earlier(of, key)
                 found.final[of] = during | {NONE}
                 return
             withdrawn = of in found.quarantined and standing and standing.publish_key not in (None, self._publish_key)
@@ -230,15 +231,11 @@ class Spec:
             found.final[of] |= during | {NONE}
         during |= found.final[of]
 
-    def _held_back(self, key: str, masked: str) -> set[Rows]:
-        """Rows of an earlier version that came as far as masking, and may go on where the new one is refused."""
+    def _earlier(self, of: str, key: str) -> set[Rows]:
+        """Rows of every version that the document ever had."""
         hows = [self.how._replace(lines=lines) for lines in (1, 2)]
-        return {
-            rows_of(self.source, key, data, how) or NONE
-            for data in self.versions
-            for how in hows
-            if data != HUGE and passages(data, how) is not None and embed_input(data, how) == masked
-        }
+        earlier = [data for data in self.versions.get(of, ()) if data != HUGE]
+        return {rows_of(self.source, key, data, how) or NONE for data in earlier for how in hows}
 
     def _status(self, data: bytes, standing: Standing | None, held: set[str], made: set[str]) -> str:
         """What becomes of a version: ok, quarantined, or failed (it waits)."""
