@@ -22,8 +22,9 @@ from kb_pipeline.runs import RunContext, run_state, with_retries
 from kb_pipeline.settings import Settings
 from kb_pipeline.stages import WORKER_STAGES, WorkerJob, access_key, catalogue, chain_key, load
 from kb_pipeline.store.artifacts import vectors_to_table, write_table
-from kb_pipeline.store.backlog import Backlog, count_backlog, resume_source, settle
+from kb_pipeline.store.backlog import Backlog, choose_scope, count_backlog, resume_source, settle
 from kb_pipeline.store.database import connect, database_errors, migrate
+from kb_pipeline.store.hints import due_hints
 from kb_pipeline.store.ledger import Ledger
 from kb_pipeline.store.objects import ObjectStore
 from kb_pipeline.store.publish import Publisher
@@ -108,20 +109,28 @@ class SourceRun(RunContext):
             report = run_stage(stage, self._ledger(space.model_key), publisher, publisher.commit)
             report.stats["withdrawn"] = withdrawn
         report.deleted = Observation(self).delete(moved=True)
-        self._settle(space)
-        fault_point("run.settled")
-        # An index grows far slower than it is built: after the last run of the first backlog.
-        if space and lacks_index(self.connection, space) and not self.backlog().work:
+        # An index grows far slower than it is built: after the last run of the first backlog. Before anything is
+        # settled, for a run that dies here must have work left: without any, no other would build it.
+        if space and lacks_index(self.connection, space) and self._is_last():
             build_index(self.connection, space)
             fault_point("run.index_built")
         resume_source(self.connection, self.source_system)
-        fault_point("run.complete")
+        self._settle(space)
+        fault_point("run.settled")
         return report
 
     def backlog(self) -> Backlog:
         """What is left to do for the source."""
         chain, access = chain_key(self.settings, self.source_system), access_key(self.settings, self.source_system)
         return count_backlog(self.connection, self.source_system, chain, access)
+
+    def _is_last(self) -> bool:
+        """Whether nothing is due but what this run has taken on."""
+        if self.state.scope is None:
+            return not self.backlog().work
+        chain = chain_key(self.settings, self.source_system)
+        left = choose_scope(self.connection, self.source_system, chain, len(self.state.scope) + 1)
+        return set(left) <= set(self.state.scope) and not due_hints(self.connection, self.source_system, 1)
 
     def _settle(self, space: Space | None) -> None:
         if self.state.scope is None:
