@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import count, islice
 from pathlib import Path
@@ -32,19 +32,23 @@ ENDED_BY = {"backlog": "between runs", "parse": "start of a run, raw, parse"}
 BEFORE = "start, mirror and listing"
 
 
+def _seconds() -> dict[str, float]:
+    return defaultdict(float)
+
+
 @dataclass
 class Profile:
     """CPU seconds of the main process and of its workers, by stage; PostgreSQL's; and the wall's."""
 
-    main: Counter[str] = field(default_factory=Counter)
-    workers: Counter[str] = field(default_factory=Counter)
-    postgres: Counter[str] = field(default_factory=Counter)
-    wall: Counter[str] = field(default_factory=Counter)
+    main: dict[str, float] = field(default_factory=_seconds)
+    workers: dict[str, float] = field(default_factory=_seconds)
+    postgres: dict[str, float] = field(default_factory=_seconds)
+    wall: dict[str, float] = field(default_factory=_seconds)
 
     @property
     def client(self) -> float:
         """All client CPU."""
-        return self.main.total() + self.workers.total()
+        return sum(self.main.values()) + sum(self.workers.values())
 
 
 def run() -> list[Result]:
@@ -57,7 +61,7 @@ def run() -> list[Result]:
     results = [
         Result(f"load of {DOCUMENTS:,} files", rate, "cocoindex", COCOINDEX, "documents/CPU-s"),
         Result(f"load of {DOCUMENTS:,} files", rate, "llama-index", LLAMA_INDEX, "documents/CPU-s"),
-        Result(f"load of {DOCUMENTS:,} files, wall", profile.wall.total(), "client CPU", profile.client, "s"),
+        Result(f"load of {DOCUMENTS:,} files, wall", sum(profile.wall.values()), "client CPU", profile.client, "s"),
     ]
     for where, spent in (("main", profile.main), ("workers", profile.workers), ("PostgreSQL", profile.postgres)):
         results += [
