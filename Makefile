@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo dev test check down bench test-sglang test-swift install
+.PHONY: demo dev test check down bench chaos test-sglang test-swift install
 .DEFAULT_GOAL := demo
 
 install: $(STAMP)
@@ -39,6 +39,10 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+# 200 kills of syncs, their PostgreSQL and their embedding service: half an hour. KILLS=20 SEED=7 MINUTES=10 for others.
+chaos: $(STAMP)
+	$(BIN)/python -m kb_pipeline_tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60)
 
 test-sglang: $(STAMP)
 	infra/sglang/test.sh
