@@ -18,6 +18,7 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(kb_pipeline.__path__, "kb_pipeline.")
     if not module.name.endswith("__main__")
 )
+VERBS = ("'status'", "'search', 'annual leave'", "'quarantine', 'list'", "'history', 'a'", "'plan'", "'verify'", "'gc'")
 # What a module that reads something at import would meet: no environment to read, no socket to open.
 WATCH = """
 import importlib, os, socket, sys
@@ -63,7 +64,7 @@ def test_the_command_line_loads_nothing_heavy(tmp_path: Path) -> None:
     assert loaded_after("import kb_pipeline.cli", tmp_path).isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("verb", ["'status'", "'search', 'annual leave'", "'quarantine', 'list'"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_questions_never_load_dagster_or_parsers(verb: str, tmp_path: Path) -> None:
     code = f"""
 import sys
