@@ -12,6 +12,7 @@ from kb_pipeline.faults import fault_point
 from kb_pipeline.planning import Deletes
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.lease import Lease
+from kb_pipeline.store.outcomes import unsettle
 
 PAGE = 500
 
@@ -95,3 +96,4 @@ def withdraw(connection: Connection, documents: list[str]) -> None:
         " WHERE document_id = ANY(%s) AND published_at IS NOT NULL AND withdrawn_at IS NULL",
         (documents,),
     )
+    unsettle(connection, documents)

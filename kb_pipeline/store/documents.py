@@ -206,7 +206,7 @@ def name_documents(
         with connection.transaction():
             lease.check(connection)
             connection.execute(
-                "UPDATE kb.document d SET display_name = n.name, display_policy = %s"
+                "UPDATE kb.document d SET display_name = n.name, display_policy = %s, settled_key = NULL"
                 " FROM unnest(%s::text[], %s::text[]) n (document_id, name) WHERE d.document_id = n.document_id",
                 (policy, [of for of, _ in rows], [mask(key) for _, key in rows]),
             )

@@ -82,6 +82,16 @@ def write_states(connection: Connection, stage: Stage, outcomes: Sequence[Outcom
     if rows:
         values = {"stage": stage.name, "variant": stage.variant, "key": stage.key, "run_id": run_id}
         connection.execute(_STATE, {**values, "rows": Jsonb(rows)})
+        unsettle(connection, [o.task.document_id for o in outcomes])
+
+
+def unsettle(connection: Connection, documents: Sequence[str]) -> None:
+    """Take back that these documents have come to their end, until a run says so again. Else one that ended half-way
+    under other settings would leave them so, once the settings are what they were before."""
+    connection.execute(
+        "UPDATE kb.document SET settled_key = NULL WHERE document_id = ANY(%s) AND settled_key IS NOT NULL",
+        (list(documents),),
+    )
 
 
 def forget_damaged(connection: Connection, outcomes: Sequence[Outcome]) -> None:

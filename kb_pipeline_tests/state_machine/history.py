@@ -161,6 +161,7 @@ class History:
         """Start a sync and suspend it at a fault point."""
         expected = self.expect(source)
         settings = self.settings
+        self.world.model.sent.clear()
         self.paused = PausedSync(source, lambda: self.world.sync(settings, source, SyncOptions()), *moment)
         if not self.paused.start():
             self.paused, ended = None, self.paused

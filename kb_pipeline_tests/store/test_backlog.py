@@ -136,3 +136,15 @@ def test_a_source_that_is_mended_lets_go_of_the_brake(source: LineSource) -> Non
     source.write(a="one")
     source.reconcile()
     assert backlog(source).brake is None
+
+
+def test_what_a_run_did_half_way_under_other_settings_is_not_taken_for_settled(source: LineSource) -> None:
+    source.write(a="one", b="two")
+    source.sync()
+    before = source.settings
+    source.settings = MASKING
+    source.run("mask")
+    source.settings = before
+    assert backlog(source).documents == 2
+    source.sync()
+    assert backlog(source).documents == 0
