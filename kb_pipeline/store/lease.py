@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 # between two steps in two processes no connection is open either.
 DEAD_AFTER_SECONDS = 10.0
 POLL_SECONDS = 0.25
+# A run in the middle of a commit holds the row; one that is suspended there holds it as long as it sleeps.
+LOCK_SECONDS = 1
 
 _TAKE = """
 INSERT INTO kb.source_lease AS l
@@ -91,7 +93,8 @@ def acquire(
     values = {"source": source_system, "holder": holder, "ttl": ttl_seconds, "dead": DEAD_AFTER_SECONDS}
     deadline = time.monotonic() + wait_seconds
     told = False
-    while (row := connection.execute(_TAKE, values).fetchone()) is None:
+    connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'".encode())
+    while (row := _take(connection, values)) is None:
         if not told:
             on_wait(
                 f"source system {source_system} is being synced by run {_holder(connection, source_system)}: waiting"
@@ -105,12 +108,20 @@ def acquire(
                 "Try again when that run has ended, or raise lease.wait_seconds.",
             )
         time.sleep(POLL_SECONDS)
+    connection.execute("RESET lock_timeout")  # renewing waits for this run's own commits
     lease = Lease(source_system, holder, row[0])
     lease._thread = threading.Thread(
         target=_keep, args=(lease, connection, dsn, ttl_seconds), name=f"lease-{source_system}", daemon=True
     )
     lease._thread.start()
     return lease
+
+
+def _take(connection: Connection, values: dict[str, object]) -> tuple[int] | None:
+    try:
+        return connection.execute(_TAKE, values).fetchone()
+    except psycopg.errors.LockNotAvailable:
+        return None
 
 
 def release(dsn: str, lease: Lease) -> None:

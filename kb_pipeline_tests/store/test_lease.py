@@ -50,6 +50,17 @@ def test_the_second_says_that_it_waits_and_then_gives_up(take: Callable[..., Lea
     assert said == ["source system hr is being synced by run first: waiting"]
 
 
+def test_the_second_gives_up_although_the_first_sleeps_in_the_middle_of_a_commit(
+    take: Callable[..., Lease], dsn: str, connection: Connection
+) -> None:
+    first = take("first")
+    with connection.transaction():
+        first.check(connection)  # the row stays locked
+        with pytest.raises(SourceBusy):
+            acquire(dsn, "hr", "second", wait_seconds=1.5, ttl_seconds=60, on_wait=lambda _: None)
+    assert holds(connection, first)
+
+
 def test_the_second_goes_on_when_the_first_has_ended(dsn: str, connection: Connection) -> None:
     first = acquire(dsn, "hr", "first", wait_seconds=0, ttl_seconds=60, on_wait=print)
     waits = threading.Event()
