@@ -76,6 +76,8 @@ class Campaign:
             arguments = ["sync", source.source]
         else:
             arguments = ["ingest", str(source.folder), "--source", source.source]
+        # All of a small source may be gone meanwhile, which is right here.
+        arguments.append("--confirm-deletes")
         return Sync(arguments, self.services.variables(), self.services.home.parent / "logs")
 
     def _targets(self) -> list[str]:

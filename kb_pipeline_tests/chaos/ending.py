@@ -51,11 +51,11 @@ def run_kb(services: Services, *arguments: str, **more: str) -> subprocess.Compl
 def settle(services: Services, sources: Sequence[Changing], model: Model) -> None:
     """Sync until a sync finds nothing to do."""
     for source in sources[1:]:
-        done = run_kb(services, "ingest", str(source.folder), "--source", source.source)
+        done = run_kb(services, "ingest", str(source.folder), "--source", source.source, "--confirm-deletes")
         if done.returncode:
             model.problem(f"an undisturbed ingest ended with {done.returncode}: {done.stderr[-800:]}")
     for _ in range(TRIES):
-        done = run_kb(services, "sync", "--json")
+        done = run_kb(services, "sync", "--confirm-deletes", "--json")
         if done.returncode:
             model.problem(f"an undisturbed sync ended with {done.returncode}: {done.stderr[-800:]}")
             continue

@@ -20,7 +20,7 @@ from kb_pipeline_tests.chaos.model import Model
 from kb_pipeline_tests.chaos.reader import Reader
 from kb_pipeline_tests.chaos.victims import Services
 
-# A short lease, small runs, no brake: what is under test is what a kill leaves behind, and how soon all goes on.
+# A short lease, small runs, hardly a brake: what is under test is what a kill leaves behind, and how soon all goes on.
 CONFIG = """\
 lease: {wait_seconds: 60, ttl_seconds: 5}
 runs: {documents: 40}
