@@ -193,7 +193,11 @@ class KeepsInStep(RuleBasedStateMachine):
         assert self.world.model.sent == []
         assert self.world.written(*KEPT_OUT) == before, "rows were written with nothing to do"
         assert self.world.objects() == objects
-        problems = verifying.verify(self.history.settings, source, deep=not self.history.damaged)
+        problems = [
+            problem
+            for problem in verifying.verify(self.history.settings, source, deep=not self.history.damaged)
+            if problem.check != "hanging-lease" or not self.history.paused
+        ]
         assert not problems, f"kb verify says: {problems}"
 
     @rule(source=sources, hinted=st.lists(keys, max_size=3, unique=True))

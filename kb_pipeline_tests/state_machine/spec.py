@@ -136,8 +136,9 @@ class Spec:
         names = {**self.world.ids(self.source), **keys}
         for of in known:
             self._expect_one(found, of, names[of], versions[of], of in keys, held, made)
-        for of in found.moves:
-            found.moves[of] = [to for to in found.moves[of] if to not in found.quarantined | found.failed]
+        held_up = found.quarantined | found.failed
+        found.moves = {of: [to for to in others if to not in held_up] for of, others in found.moves.items()}
+        found.moves = {of: others for of, others in found.moves.items() if passages(versions[of] or b"", self.how)}
         return found
 
     def _version(self, of: str, key: str | None) -> bytes | None:
