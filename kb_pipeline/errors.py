@@ -12,6 +12,7 @@
     │   ├── WorkerCrashed         a worker died while it had this document
     │   ├── MaskingIncomplete     masked text still holds detectable personal data
     │   ├── TextRejected          the model refuses a text, or returns no usable vector for it
+    │   ├── GaveUp                failed for reasons that pass, and did so every time it was tried
     │   └── UnexpectedError       anything else: a defect of ours, named by its exception type
     ├── TransientError            the document waits; the next sync tries again
     │   ├── ObjectChanged         the bytes are not those of the version that was asked for
@@ -94,6 +95,10 @@ class MaskingIncomplete(PermanentError):
 
 class TextRejected(PermanentError):
     """The model refuses a text, or returns no usable vector for it."""
+
+
+class GaveUp(PermanentError):
+    """Failed for reasons that pass, and did so every time it was tried."""
 
 
 class UnexpectedError(PermanentError):

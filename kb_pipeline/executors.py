@@ -61,7 +61,7 @@ class LazyClient:
     def _open(self) -> EmbeddingClient:
         if self._client is None:
             client = embedding_client(self.settings)
-            client.probe()  # catches a wrong model behind an address before its vectors are mixed with ours
+            client.check()  # catches a wrong model behind an address before its vectors are mixed with ours
             self._client = client
         return self._client
 

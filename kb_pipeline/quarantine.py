@@ -21,6 +21,7 @@ REMEDIES: Mapping[str, str] = {
     "DocumentTooLarge": "Raise limits.document_mb, or split the document.",
     "TimeLimitExceeded": "Raise limits.seconds, or split the document.",
     "MemoryLimitExceeded": "Raise limits.memory_mb, or split the document.",
+    "GaveUp": "Mend what the message names last, then retry.",
     "WorkerCrashed": "Save it anew in its application.",
     "MaskingIncomplete": "Look at the document; if what it shows is harmless, report it.",
     "TextRejected": "Look at the log of the embedding server.",

@@ -23,6 +23,8 @@ log = logging.getLogger("kb_pipeline.progress")
 
 COMMIT_DOCUMENTS = 64
 COMMIT_ROWS = 4000
+# What a model made is dear: a run that is killed loses one group of texts at most.
+COMMIT_VECTORS = 256
 COMMIT_SECONDS = 2.0
 
 
@@ -96,6 +98,7 @@ def run_stage(
     started = time.perf_counter()
     commit = _with_following(ledger, commit or ledger.commit, following)
     source = ledger.lease.source_system
+    most_rows = COMMIT_VECTORS if stage.place is Place.MODEL else COMMIT_ROWS
     waiting: list[Outcome] = []
     failed = 0
     last = time.perf_counter()
@@ -110,7 +113,7 @@ def run_stage(
             failed += outcome.status == "failed"
             progress.advance(outcome)
             rows = sum(o.rows for o in waiting)
-            if len(waiting) >= COMMIT_DOCUMENTS or rows >= COMMIT_ROWS or time.perf_counter() - last > COMMIT_SECONDS:
+            if len(waiting) >= COMMIT_DOCUMENTS or rows >= most_rows or time.perf_counter() - last > COMMIT_SECONDS:
                 _commit(commit, stage, waiting)
                 waiting, last = [], time.perf_counter()
     except (EmbeddingUnavailable, ObjectStoreUnavailable, DiskFull):  # the ledger is well: what is done stays done

@@ -1,7 +1,8 @@
 """The `kb` command: thin over KnowledgeBase. Dagster is loaded only by the verbs that run a job.
 
 Exit codes: 0 done (documents may be in quarantine) · 1 a check found something, or a run failed · 2 wrong usage ·
-3 settings or a name are wrong · 4 a service is down or a disk is full · 5 another run holds the source.
+3 settings or a name are wrong · 4 a service is down or a disk is full · 5 another run holds the source ·
+6 deletes wait for --confirm-deletes.
 """
 
 from __future__ import annotations

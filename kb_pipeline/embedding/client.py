@@ -10,6 +10,7 @@ import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,6 +90,14 @@ class EmbeddingClient:
             )
         return found[0]
 
+    def check(self) -> None:
+        """As `probe`, but a single server is believed when it names what it serves: no text is embedded for that."""
+        if len(self._servers.urls) == 1:
+            with suppress(Failing):  # probe waits for it
+                if self._limits(self._servers.urls[0]):
+                    return
+        self.probe()
+
     def _ask_all(self) -> tuple[list[ModelInfo], list[Failing]]:
         found: list[ModelInfo] = []
         down: list[Failing] = []
@@ -100,7 +109,8 @@ class EmbeddingClient:
                 down.append(failing)
         return found, down
 
-    def _probe_one(self, url: str) -> ModelInfo:
+    def _limits(self, url: str) -> list[int | None]:
+        """Token limits of what the server serves under the model's name; empty when it names nothing at all."""
         model = self._servers.model
         offered = self._servers.models(url)
         matching = [limit for name, limit in offered if names_same_model(model, name)]
@@ -110,6 +120,10 @@ class EmbeddingClient:
                 f"The embedding server {without_password(url)} serves {names}, not {model}.",
                 "Correct embedding.model or embedding.urls: vectors of two models cannot be compared.",
             )
+        return matching
+
+    def _probe_one(self, url: str) -> ModelInfo:
+        matching = self._limits(url)
         self._servers.dimension = None  # each server speaks for itself; probe compares them
         try:
             answer = self._servers.embed([CONTROL_TEXT], url=url, retries=0)
@@ -117,7 +131,7 @@ class EmbeddingClient:
             raise refuses_all(without_password(url), error) from None
         if answer.unusable:
             raise refuses_all(without_password(url), None)
-        return ModelInfo(model, answer.vectors.shape[1], matching[0] if matching else None)
+        return ModelInfo(self._servers.model, answer.vectors.shape[1], matching[0] if matching else None)
 
     def embed(self, texts: Sequence[MaskedText]) -> EmbeddingResult:
         """Vectors for `texts`, in their order. Texts without one are in `rejected` or `unanswered`; the others are not

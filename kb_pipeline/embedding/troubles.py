@@ -16,16 +16,15 @@ LONGEST_WAIT_SECONDS = 30.0
 PATIENCE = 10
 LEAST_PATIENCE_SECONDS = 1.0
 PASSAGE_CHARACTERS = 1000
-# Too many requests, and what a gateway says when nobody behind it answers.
-_NOBODY_ANSWERS = (429, 502, 503, 504)
+TOO_MANY_REQUESTS, SERVER_FAILED = 429, 500
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Why one attempt failed, in our words, and what the server asked for.
 
-    `silent`: nobody gave an answer to these texts (no connection, not in time, too busy); otherwise the model's server
-    gave one, and it is an error or of no use.
+    `silent`: nobody gave an answer to these texts (no connection, not in time, too busy, a failure of the server's
+    own); otherwise there is one, and it is of no use.
     """
 
     url: str
@@ -42,7 +41,7 @@ def trouble_of(url: str, error: Exception) -> Trouble:
     if isinstance(error, openai.APIConnectionError):
         return Trouble(url, f"no connection ({type(error.__cause__ or error).__name__})", silent=True)
     if isinstance(error, openai.APIStatusError):
-        silent = error.status_code in _NOBODY_ANSWERS
+        silent = error.status_code == TOO_MANY_REQUESTS or error.status_code >= SERVER_FAILED
         return Trouble(url, f"HTTP {error.status_code}", silent, retry_after=_retry_after(error))
     if isinstance(error, MalformedAnswer):
         return Trouble(url, f"it returned {error}")

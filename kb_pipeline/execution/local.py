@@ -11,10 +11,13 @@ import os
 import pickle
 import resource
 import socket
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Generic, TypeVar
 
 from kb_pipeline.errors import KbError, TimeLimitExceeded, WorkerCrashed
@@ -23,6 +26,8 @@ from kb_pipeline.execution.worker import credentials, serve, unexpected
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_MAIN = threading.Lock()
 
 IN_FLIGHT = 4  # items a worker, so that none waits while the consumer commits
 
@@ -103,8 +108,22 @@ class LocalWorkers(Generic[Item, Result]):
         process = self._context.Process(
             target=serve, args=(channel, self.function, self.limits.memory_mb, credentials()), daemon=True
         )
-        process.start()
+        with _without_main():
+            process.start()
         return process
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Workers do not load the program's main module again: it takes time, and one that works at import would do so in
+    each. What they call is importable by name."""
+    with _MAIN:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def peak_rss_bytes() -> int:

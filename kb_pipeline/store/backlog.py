@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kb_pipeline.errors import ArtifactDamaged
+from kb_pipeline.errors import ArtifactDamaged, GaveUp
 from kb_pipeline.planning import pause_seconds
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.lease import Lease
 
 CHECKED_EVERY_SECONDS = 60
+# Pauses of 30 s, 1 min ... 32 min: about an hour in all, then a document that fails every time goes to quarantine.
+ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def choose_scope(
 
 def settle(connection: Connection, lease: Lease, chain: str, scope: Sequence[str], pending: set[str]) -> int:
     """Note the documents of a run for which no stage has anything `pending` as settled, and when those that failed for
-    a passing reason are tried again. Returns how many are settled."""
+    a passing reason are tried again; after ATTEMPTS times they go to quarantine. Returns how many are settled."""
     done = [of for of in scope if of not in pending]
     with connection.transaction():
         lease.check(connection)
@@ -129,13 +131,36 @@ def settle(connection: Connection, lease: Lease, chain: str, scope: Sequence[str
             " AND s.error_class <> %s)",
             (sorted(pending), ArtifactDamaged.__name__),
         ).fetchall()
-        waits = [(of, pause_seconds(attempts, random.random())) for of, attempts in failed]  # noqa: S311 - no secret
+        _give_up(connection, chain, [of for of, attempts in failed if attempts >= ATTEMPTS])
+        waits = [
+            (of, pause_seconds(attempts, random.random()))  # noqa: S311 - spreads load, hides nothing
+            for of, attempts in failed
+            if attempts < ATTEMPTS
+        ]
         connection.execute(
             "UPDATE kb.document d SET attempts = attempts + 1, retry_at = now() + make_interval(secs => w.seconds)"
             " FROM unnest(%s::text[], %s::float8[]) w (document_id, seconds) WHERE d.document_id = w.document_id",
             ([of for of, _ in waits], [seconds for _, seconds in waits]),
         )
     return len(done)
+
+
+def _give_up(connection: Connection, chain: str, documents: Sequence[str]) -> None:
+    """Put documents into quarantine that failed for a passing reason every time: they are not tried for ever."""
+    error = GaveUp(
+        f"Failed {ATTEMPTS} times for reasons that should have passed.",
+        "Look at the services, then `kb quarantine retry`.",
+    )
+    connection.execute(
+        "UPDATE kb.stage_state SET status = 'quarantined', error_class = %s, updated_at = now(),"
+        " error_message = %s || ' The last time: ' || coalesce(error_message, '')"
+        " WHERE document_id = ANY(%s) AND status = 'failed' AND stage <> 'raw'",
+        (GaveUp.__name__, str(error), documents),
+    )
+    connection.execute(
+        "UPDATE kb.document SET settled_key = %s, attempts = 0, retry_at = NULL WHERE document_id = ANY(%s)",
+        (chain, documents),
+    )
 
 
 def try_now(connection: Connection, source_system: str) -> None:

@@ -64,15 +64,19 @@ ON CONFLICT (source_system, key) DO UPDATE SET
     received_at = EXCLUDED.received_at, gone = true, etag = NULL, size = NULL, attempts = 0, retry_at = NULL
 WHERE NOT h.gone AND h.received_at < %(began)s
 """
-# Hints that this listing answers: a key that is back as it was, and one that came and went before anyone looked.
-_ANSWERED = """
-DELETE FROM kb.hint h WHERE h.source_system = %(source)s AND h.received_at < %(began)s AND (
-    (h.gone AND EXISTS (SELECT FROM observed o JOIN kb.document d USING (document_id)
-        WHERE o.key = h.key AND d.deleted_at IS NULL AND (d.etag, d.size, d.version_id, d.modified_at)
-              IS NOT DISTINCT FROM (o.etag, o.size, o.version_id, o.modified_at)))
-    OR (NOT EXISTS (SELECT FROM observed o WHERE o.key = h.key)
-        AND NOT EXISTS (SELECT FROM kb.document d WHERE d.source_system = h.source_system AND d.key = h.key
-                        AND d.deleted_at IS NULL)))
+# Hints that this listing answers: a key that is back as it was, and one that came and went before anyone looked. Two
+# statements of joins: one with OR would look through the listing anew for each hint.
+_BACK = """
+DELETE FROM kb.hint h USING kb.document d JOIN observed o USING (document_id)
+WHERE h.source_system = %(source)s AND h.gone AND h.received_at < %(began)s
+  AND d.source_system = h.source_system AND d.key = h.key AND d.deleted_at IS NULL
+  AND (d.etag, d.size, d.version_id, d.modified_at) IS NOT DISTINCT FROM (o.etag, o.size, o.version_id, o.modified_at)
+"""
+_NEVER_SEEN = """
+DELETE FROM kb.hint h WHERE h.source_system = %(source)s AND h.received_at < %(began)s
+  AND NOT EXISTS (SELECT FROM observed o WHERE o.key = h.key)
+  AND NOT EXISTS (SELECT FROM kb.document d
+                  WHERE d.source_system = h.source_system AND d.key = h.key AND d.deleted_at IS NULL)
 """
 
 
@@ -84,7 +88,8 @@ def hint_listing(connection: Connection, source_system: str, digest: str, began:
     with connection.transaction():
         written = connection.execute(_CHANGED, values).rowcount
         written += connection.execute(_GONE, values).rowcount
-        connection.execute(_ANSWERED, values)
+        connection.execute(_BACK, values)
+        connection.execute(_NEVER_SEEN, values)
         connection.execute(
             "INSERT INTO kb.source (source_system, listing_digest, listed_at) VALUES (%s, %s, now())"
             " ON CONFLICT (source_system) DO UPDATE SET listing_digest = EXCLUDED.listing_digest, listed_at = now()",

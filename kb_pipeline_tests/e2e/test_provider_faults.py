@@ -22,8 +22,8 @@ from kb_pipeline_tests.support.s3 import free_port
 
 NewWorkspace = Callable[..., Workspace]
 
-QUARANTINED = (400, 500, "html", "not json", "wrong shape", "too few", "wrong index", "nan", "zero", "length")
-WAITING = (429, 502, 503, 504, "hang", "close")
+QUARANTINED = (400, "html", "not json", "wrong shape", "too few", "wrong index", "nan", "zero", "length")
+WAITING = (429, 500, 502, 503, 504, "hang", "close")
 PASSING = ("500 once", "429 once")
 HEALTHY = tuple(f"healthy-{n:02}.md" for n in range(12))
 CONFIG = "embedding:\n  timeout_seconds: 3\n  max_retries: 2\n  batch_texts: 8\n"

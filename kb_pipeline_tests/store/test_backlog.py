@@ -7,6 +7,7 @@ import pytest
 from kb_pipeline.settings import ChunkingSettings
 from kb_pipeline.stages import access_key, chain_key
 from kb_pipeline.store.backlog import (
+    ATTEMPTS,
     Backlog,
     choose_scope,
     count_backlog,
@@ -16,6 +17,7 @@ from kb_pipeline.store.backlog import (
     try_now,
 )
 from kb_pipeline.store.deletes import count_deletes, set_brake
+from kb_pipeline.store.overview import quarantined, retry
 from kb_pipeline_tests.support.lines import MASKING, LineSource
 
 
@@ -81,6 +83,25 @@ def test_what_failed_for_a_passing_reason_waits_longer_each_time(source: LineSou
         assert backlog(source).documents == 1
     assert [attempts for _, attempts in waits] == [1, 2]
     assert 14 < waits[0][0] <= 30 < waits[1][0] * 2 <= 120
+
+
+def test_what_fails_every_time_goes_to_quarantine_in_the_end(source: LineSource) -> None:
+    source.write(a="one", b="two")
+    source.observe()
+    source.connection.execute("UPDATE kb.document SET content_hash = repeat('0', 64) WHERE key = 'a.txt'")
+    for attempt in range(1, ATTEMPTS + 1):
+        try_now(source.connection, "hr")
+        source.look()
+        source.run_stages()
+        assert backlog(source).waiting == (attempt < ATTEMPTS)
+    assert not backlog(source).work
+    (found,) = quarantined(source.connection, "hr")
+    assert (found.error_class, found.stage) == ("GaveUp", "parse")
+    assert f"{ATTEMPTS} times" in found.error_message
+    assert "changed between listing and parsing" in found.error_message
+    assert source.published() == {"b": ["two"]}
+    retry(source.connection, None, "hr")
+    assert backlog(source).documents == 1
 
 
 def test_a_source_that_a_service_failed_is_left_alone_for_a_while(source: LineSource) -> None:
