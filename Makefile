@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo dev test check down bench chaos test-sglang test-swift install
+.PHONY: demo dev test check down bench chaos state-machine test-sglang test-swift install
 .DEFAULT_GOAL := demo
 
 install: $(STAMP)
@@ -43,6 +43,10 @@ bench: $(STAMP)
 # 200 kills of syncs, their PostgreSQL and their embedding service: half an hour. KILLS=20 SEED=7 MINUTES=10 for others.
 chaos: $(STAMP)
 	$(BIN)/python -m kb_pipeline_tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60)
+
+# 50,000 steps of the model-based test over many seeds: hours on two cores. STEPS=2000 SEED=7 for others.
+state-machine: $(STAMP)
+	$(BIN)/python -m kb_pipeline_tests.state_machine --steps $(or $(STEPS),50000) --seed $(or $(SEED),1)
 
 test-sglang: $(STAMP)
 	infra/sglang/test.sh
