@@ -47,7 +47,7 @@ class SourceRun(RunContext):
         `listing`: compare the source's whole listing first. `hinted_only`: take on hinted keys and nothing else, so
         that the time does not depend on how much the source holds.
         """
-        self.state.confirm_deletes = confirm_deletes
+        self.state.confirm_deletes, self.state.hinted_only = confirm_deletes, hinted_only
         return Observation(self).observe(listing=listing, hinted_only=hinted_only)
 
     def work(self, name: StageName) -> StageReport:
@@ -120,7 +120,9 @@ class SourceRun(RunContext):
         return report
 
     def backlog(self) -> Backlog:
-        """What is left to do for the source."""
+        """What is left to do for the source; of it the hints alone in a run that takes on nothing else."""
+        if self.state.hinted_only:
+            return count_hints(self.connection, self.source_system)
         chain, access = chain_key(self.settings, self.source_system), access_key(self.settings, self.source_system)
         return count_backlog(self.connection, self.source_system, chain, access)
 

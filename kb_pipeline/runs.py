@@ -31,7 +31,8 @@ T = TypeVar("T")
 @dataclass
 class RunState:
     """What the steps of one run share. `scope` are the ids of the documents it takes on: None until raw chose them, or
-    when raw is not part of the run; each stage then goes over everything pending. `confirm_deletes`: someone said yes.
+    when raw is not part of the run; each stage then goes over everything pending. `confirm_deletes`: someone said yes;
+    `hinted_only`: it takes on hinted keys alone.
     `ahead` holds what an earlier stage's turn did of a later one.
     """
 
@@ -39,6 +40,7 @@ class RunState:
     retries_left: int
     scope: list[str] | None = None
     confirm_deletes: bool = False
+    hinted_only: bool = False
     retried: int = 0
     ahead: dict[str, StageReport] = field(default_factory=dict)
 

@@ -54,11 +54,13 @@ WHERE h.gone OR (h.etag, h.size, h.version_id, h.modified_at)
 """
 # Documents the listing lacks, but for those that were looked at after it began.
 _GONE = """
+WITH missing AS MATERIALIZED (  -- few as a rule: the stages are asked about these alone
+    SELECT d.document_id, d.source_system, d.key FROM kb.document d
+    WHERE d.source_system = %(source)s AND d.deleted_at IS NULL AND d.forgotten_at IS NULL
+      AND NOT EXISTS (SELECT FROM observed o WHERE o.document_id = d.document_id))
 INSERT INTO kb.hint AS h (source_system, key, received_at, gone)
-SELECT d.source_system, d.key, clock_timestamp(), true FROM kb.document d
-WHERE d.source_system = %(source)s AND d.deleted_at IS NULL AND d.forgotten_at IS NULL
-  AND NOT EXISTS (SELECT FROM observed o WHERE o.document_id = d.document_id)
-  AND NOT EXISTS (SELECT FROM kb.stage_state r WHERE r.document_id = d.document_id AND r.stage = 'raw'
+SELECT d.source_system, d.key, clock_timestamp(), true FROM missing d
+WHERE NOT EXISTS (SELECT FROM kb.stage_state r WHERE r.document_id = d.document_id AND r.stage = 'raw'
                   AND r.updated_at >= %(began)s)
 ON CONFLICT (source_system, key) DO UPDATE SET
     received_at = EXCLUDED.received_at, gone = true, etag = NULL, size = NULL, attempts = 0, retry_at = NULL
