@@ -22,7 +22,7 @@ from kb_pipeline.runs import RunContext, run_state, with_retries
 from kb_pipeline.settings import Settings
 from kb_pipeline.stages import WORKER_STAGES, WorkerJob, access_key, catalogue, chain_key, load
 from kb_pipeline.store.artifacts import vectors_to_table, write_table
-from kb_pipeline.store.backlog import Backlog, choose_scope, count_backlog, resume_source, settle
+from kb_pipeline.store.backlog import Backlog, choose_scope, count_backlog, count_hints, resume_source, settle
 from kb_pipeline.store.database import connect, database_errors, migrate
 from kb_pipeline.store.hints import due_hints
 from kb_pipeline.store.ledger import Ledger
