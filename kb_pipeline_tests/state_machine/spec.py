@@ -225,8 +225,8 @@ class Spec:
             found.final[of] = {NONE} if withdrawn else {old}
             if withdrawn:
                 during.add(NONE)
-        if not present or huge:  # its bytes cannot be read again: what is lost stays lost
-            found.final[of] |= {old, NONE} if self.damaged else set()
+        if not present or huge:  # its bytes cannot be read again: what was not parsed, or is lost, stays so
+            found.final[of] |= {old, NONE} if self.damaged else {old}
         if self.damaged and (self.world.model.refused or self.world.model.silent):
             found.exact = False
             found.final[of] |= during | {NONE}
