@@ -33,11 +33,13 @@ def change_of(
 
 @dataclass(frozen=True, slots=True)
 class Deletes:
-    """Documents that the source lacks. `moved` ones of `gone` live on under another key; `live` were there before."""
+    """Documents that the source lacks. `moved` ones of `gone` live on under another key; `live` were there before, with
+    `added` ones that came since."""
 
     gone: int
     moved: int
     live: int
+    added: int = 0
 
     @property
     def lost(self) -> int:
@@ -50,7 +52,7 @@ def must_brake(deletes: Deletes, share: float, least: int) -> bool:
     documents and at least `least` are lost. Moves are no loss."""
     if not deletes.lost:
         return False
-    if deletes.gone >= deletes.live:
+    if deletes.gone >= deletes.live + deletes.added:
         return True
     return deletes.lost >= least and deletes.lost > share * deletes.live
 

@@ -36,22 +36,24 @@ def test_what_the_bytes_say_about_a_document(
 
 
 @pytest.mark.parametrize(
-    ("gone", "moved", "live", "brake"),
+    ("gone", "moved", "live", "added", "brake"),
     [
-        (0, 0, 100, False),
-        (20, 0, 100, False),  # a fifth is not more than a fifth
-        (21, 0, 100, True),
-        (19, 0, 50, False),  # fewer than the least number that counts
-        (20, 0, 50, True),
-        (60, 45, 100, False),  # moves are no loss
-        (60, 39, 100, True),
-        (100, 100, 100, False),
-        (3, 0, 3, True),  # an empty listing, however few there were
-        (1, 0, 1, True),
+        (0, 0, 100, 0, False),
+        (20, 0, 100, 0, False),  # a fifth is not more than a fifth
+        (21, 0, 100, 0, True),
+        (19, 0, 50, 0, False),  # fewer than the least number that counts
+        (20, 0, 50, 0, True),
+        (20, 0, 50, 500, True),  # what came since makes no loss smaller
+        (60, 45, 100, 0, False),  # moves are no loss
+        (60, 39, 100, 0, True),
+        (100, 100, 100, 0, False),
+        (3, 0, 3, 0, True),  # an empty listing, however few there were
+        (1, 0, 1, 0, True),
+        (3, 0, 3, 1, False),  # replaced by another: not empty, and few
     ],
 )
-def test_deletes_of_a_large_share_wait_for_a_word(gone: int, moved: int, live: int, brake: bool) -> None:
-    assert must_brake(Deletes(gone, moved, live), share=0.2, least=20) == brake
+def test_deletes_of_a_large_share_wait_for_a_word(gone: int, moved: int, live: int, added: int, brake: bool) -> None:
+    assert must_brake(Deletes(gone, moved, live, added), share=0.2, least=20) == brake
 
 
 @given(attempts=st.integers(1, 10**6), jitter=st.floats(0, 1))

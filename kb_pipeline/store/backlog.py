@@ -128,8 +128,8 @@ def settle(connection: Connection, lease: Lease, chain: str, scope: Sequence[str
         failed = connection.execute(
             "SELECT d.document_id, d.attempts + 1 FROM kb.document d WHERE d.document_id = ANY(%s) AND EXISTS ("
             "SELECT FROM kb.stage_state s WHERE s.document_id = d.document_id AND s.status = 'failed'"
-            " AND s.error_class <> %s)",
-            (sorted(pending), ArtifactDamaged.__name__),
+            " AND s.error_class <> %s AND s.run_id = %s)",  # what an earlier run left was not tried again
+            (sorted(pending), ArtifactDamaged.__name__, lease.holder),
         ).fetchall()
         _give_up(connection, chain, [of for of, attempts in failed if attempts >= ATTEMPTS])
         waits = [

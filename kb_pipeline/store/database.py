@@ -16,14 +16,21 @@ from kb_pipeline.errors import DatabaseUnavailable, DiskFull
 Connection = psycopg.Connection[TupleRow]
 
 MINIMUM_PGVECTOR = (0, 8, 4)
+IDLE_SECONDS = 300
 MIGRATION_LOCK = 0x6B625F6D  # "kb_m": one migrator at a time, whatever the number of runs that start together
 _REMEDY = "Run `kb up` for the embedded database, or correct KB_DATABASE_DSN."
 
 
 def connect(dsn: str, *, autocommit: bool = True) -> Connection:
-    """One connection. Raises DatabaseUnavailable with a message that holds no password."""
+    """One connection. Raises DatabaseUnavailable with a message that holds no password.
+
+    A run that is suspended in the middle of a transaction keeps its locks: the server ends such a one after a while.
+    """
     try:
-        return psycopg.connect(dsn, autocommit=autocommit, connect_timeout=10, application_name="kb_pipeline")
+        connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10, application_name="kb_pipeline")
+        connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}")
+        connection.autocommit = autocommit
+        return connection
     except psycopg.ProgrammingError:
         raise DatabaseUnavailable("KB_DATABASE_DSN is not a valid connection string.", _REMEDY) from None
     except psycopg.OperationalError as error:

@@ -28,20 +28,20 @@ _LIVES_ON = (
 
 
 def count_deletes(connection: Connection, source_system: str) -> Deletes:
-    """What deleting would take from the source; `live` are the documents it had before the first of them was missed."""
+    """What deleting would take from the source; `live` are the documents it had before the last of them was missed."""
     row = connection.execute(
-        f"SELECT count(*), count(*) FILTER (WHERE {_LIVES_ON}), min(h.received_at) FROM {_GONE}",  # noqa: S608
+        f"SELECT count(*), count(*) FILTER (WHERE {_LIVES_ON}), max(h.received_at) FROM {_GONE}",  # noqa: S608
         {"source": source_system},
     ).fetchone()
     if row is None or not row[0]:
         return Deletes(0, 0, 0)
     gone, moved, since = row
     live = connection.execute(
-        "SELECT count(*) FROM kb.document WHERE source_system = %s AND deleted_at IS NULL AND forgotten_at IS NULL"
-        " AND first_seen_at < %s",
-        (source_system, since),
+        "SELECT count(*) FILTER (WHERE first_seen_at < %(since)s), count(*) FILTER (WHERE first_seen_at >= %(since)s)"
+        " FROM kb.document WHERE source_system = %(source)s AND deleted_at IS NULL AND forgotten_at IS NULL",
+        {"source": source_system, "since": since},
     ).fetchone()
-    return Deletes(gone, moved, live[0] if live else 0)
+    return Deletes(gone, moved, *(live or (0, 0)))
 
 
 def set_brake(connection: Connection, lease: Lease, deletes: Deletes | None) -> None:

@@ -36,6 +36,7 @@ class Standing:
     publish_key: str | None
     embed: tuple[str, str, str] | None
     carries: bool
+    too_large: bool
 
 
 @dataclass(slots=True)
@@ -89,14 +90,16 @@ def standings(connection: Connection, source: str, versions: Mapping[str, bytes]
         " (SELECT stage_key FROM kb.stage_state p WHERE p.document_id = d.document_id AND p.stage = 'publish'"
         "   AND p.rows > 0), e.status, e.input_hash, e.stage_key,"
         " EXISTS (SELECT FROM kb.stage_state m WHERE m.document_id = d.document_id AND m.stage IN ('chunk', 'mask')"
-        "   AND m.status = 'ok')"
+        "   AND m.status = 'ok'),"
+        " EXISTS (SELECT FROM kb.stage_state r WHERE r.document_id = d.document_id AND r.stage = 'raw'"
+        "   AND r.status = 'quarantined')"
         " FROM kb.document d LEFT JOIN kb.hint h ON h.source_system = d.source_system AND h.key = d.key"
         " LEFT JOIN kb.stage_state e ON e.document_id = d.document_id AND e.stage = 'embed'"
         " WHERE d.source_system = %s",
         (source,),
     )
     return {
-        row[0]: Standing(versions[row[1]] if row[1] else None, *row[2:7], row[7:10] if row[7] else None, row[10])
+        row[0]: Standing(versions[row[1]] if row[1] else None, *row[2:7], row[7:10] if row[7] else None, *row[10:])
         for row in rows
     }
 
@@ -162,16 +165,16 @@ class Spec:
             same = [to for to in present if versions[to] is not None and versions[to] == versions[of]]
             if same:
                 found.moves[of] = same
-        # Those missed before count from then on, so that documents that came since do not hide how many are lost.
-        since = min((at for of in gone if (at := self.ledger[of].gone_since)), default=None)
-        live = [
-            of
-            for of, s in self.ledger.items()
-            if s.live and not s.forgotten and (since is None or s.first_seen < since)
-        ]
+        # Documents that came since the last of them was missed are counted apart.
+        times = [self.ledger[of].gone_since for of in gone]
+        since = None if None in times else max(at for at in times if at)
+        here = {of for of, s in self.ledger.items() if s.live and not s.forgotten} | present.keys()
+        before = {
+            of for of in here if (s := self.ledger.get(of)) is not None and (since is None or s.first_seen < since)
+        }
         rules = self.settings.deletes
-        moved = len(found.moves)
-        found.braked = must_brake(Deletes(len(gone), moved, len(live)), rules.share, rules.least) and not self.confirmed
+        deletes = Deletes(len(gone), len(found.moves), len(before), len(here) - len(before))
+        found.braked = must_brake(deletes, rules.share, rules.least) and not self.confirmed
         if not found.braked:
             found.deleted = gone
 
@@ -206,7 +209,7 @@ class Spec:
             found.final[of] = {NONE}
             during.add(NONE)
             return
-        huge = present and self.objects[key] == HUGE
+        huge = self.objects[key] == HUGE if present else bool(standing and standing.too_large)
         if huge:
             found.quarantined.add(of)
         if data is None:
