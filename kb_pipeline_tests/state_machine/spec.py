@@ -41,7 +41,8 @@ class Standing:
 
 @dataclass(slots=True)
 class Expected:
-    """`final` are the rows of each document after a sync that came to its end, `during` what readers may see until
+    """`unsure` are documents that are gone, and kept by the brake: what became of them hangs on how far they had come.
+    `final` are the rows of each document after a sync that came to its end, `during` what readers may see until
     then. `moves` leads from a document that is gone to those that hold the same bytes."""
 
     final: dict[str, set[Rows]] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Expected:
     moves: dict[str, list[str]] = field(default_factory=dict)
     quarantined: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     braked: bool = False
     exact: bool = True
@@ -228,6 +230,8 @@ class Spec:
             found.final[of] = {NONE} if withdrawn else {old}
             if withdrawn:
                 during.add(NONE)
+        if not present:
+            found.unsure.add(of)
         if not present or huge:  # its bytes cannot be read again: what was not parsed, or is lost, stays so
             found.final[of] |= {old, NONE} if self.damaged else {old}
         if self.damaged and (self.world.model.refused or self.world.model.silent):
