@@ -200,10 +200,12 @@ class Spec:
         made: set[str],
     ) -> None:
         standing, old = self.ledger.get(of), self.visible.get(of, NONE)
-        during = found.during[of] = {old}
-        for version in (standing.version if standing else None, self.objects.get(key) if present else None):
-            if version is not None and version != HUGE and (rows := rows_of(self.source, key, version, self.how)):
-                during.add(rows)
+        read = (standing.version if standing else None, self.objects.get(key) if present else None)
+        during = found.during[of] = {old} | {
+            rows_of(self.source, key, version, self.how) or NONE
+            for version in read
+            if version not in (None, HUGE) and passages(version, self.how)
+        }
         if standing and standing.forgotten:
             found.final[of] = found.during[of] = {NONE}
             return
