@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo dev test check down bench chaos state-machine test-sglang test-swift install
+.PHONY: demo dev test test-long check down bench chaos state-machine test-sglang test-swift install
 .DEFAULT_GOAL := demo
 
 install: $(STAMP)
@@ -29,7 +29,12 @@ down: $(STAMP)
 	@$(BIN)/kb down
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not long"
+
+# What kills, hangs and waits: 20 kills of real syncs, every fault point, 2,000 steps of the model-based test, hostile
+# documents, failing providers and stores, the replay of a real history, the real Dagster daemon.
+test-long: $(STAMP)
+	$(BIN)/python -m pytest -m long
 
 check: $(STAMP)
 	$(BIN)/ruff check .

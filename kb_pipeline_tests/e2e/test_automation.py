@@ -16,6 +16,8 @@ from kb_pipeline_tests.e2e.workspace import REPOSITORY, Workspace
 from kb_pipeline_tests.support.embedding_stub import embedding_stub
 from kb_pipeline_tests.support.s3 import S3Server
 
+pytestmark = pytest.mark.long
+
 BUCKET, PREFIX = "automation", "kb"
 RUNS = """
 query Runs($source: String!) {

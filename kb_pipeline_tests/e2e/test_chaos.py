@@ -8,6 +8,8 @@ from kb_pipeline_tests.chaos.campaign import SHARES
 from kb_pipeline_tests.chaos.running import Size, run
 from kb_pipeline_tests.e2e.conftest import CORPUS
 
+pytestmark = pytest.mark.long
+
 KILLS = 20
 SECONDS = 240  # on a machine with nothing else to do a third of it is enough
 

@@ -25,6 +25,8 @@ from kb_pipeline_tests.support.databases import new_database, server_dsn
 from kb_pipeline_tests.support.embedding_stub import EmbeddingStub, embedding_stub
 from kb_pipeline_tests.support.fault_server import FaultServer
 
+pytestmark = pytest.mark.long
+
 __all__ = ["new_database", "server_dsn"]
 
 BASE = "fault_points_base"

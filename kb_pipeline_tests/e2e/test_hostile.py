@@ -23,7 +23,7 @@ from kb_pipeline_tests.e2e.workspace import KB, Workspace, write_files
 from kb_pipeline_tests.support.bombs import BOMBS
 from kb_pipeline_tests.support.embedding_stub import EmbeddingStub
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 NewWorkspace = Callable[..., Workspace]
 SECONDS, MEMORY_MB, WORKERS = 5, 512, 2

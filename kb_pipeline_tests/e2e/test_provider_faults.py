@@ -20,6 +20,8 @@ from kb_pipeline_tests.e2e.workspace import Workspace, write_files
 from kb_pipeline_tests.support.embedding_stub import FAULTS, EmbeddingStub, embedding_stub
 from kb_pipeline_tests.support.s3 import free_port
 
+pytestmark = pytest.mark.long
+
 NewWorkspace = Callable[..., Workspace]
 
 QUARANTINED = (400, "html", "not json", "wrong shape", "too few", "wrong index", "nan", "zero", "length")

@@ -15,7 +15,10 @@ from kb_pipeline_tests.support.embedding_stub import EmbeddingStub
 from kb_pipeline_tests.support.faulty_proxy import FaultyProxy, faulty_proxy
 from kb_pipeline_tests.support.s3 import SERVER, S3Server
 
-pytestmark = pytest.mark.skipif(SERVER != "moto", reason="signatures are made for the proxy's address")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(SERVER != "moto", reason="signatures are made for the proxy's address"),
+]
 
 NAMES = ["bad.md", *(f"good-{n}.md" for n in range(8))]
 _numbers = itertools.count()
