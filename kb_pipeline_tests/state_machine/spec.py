@@ -219,6 +219,8 @@ class Spec:
         if data is None:
             found.final[of] = {old}
             return
+        if not present:
+            found.unsure.add(of)
         status = self._status(data, standing, held, made)
         if status == "ok":
             found.final[of] = {rows_of(self.source, key, data, self.how) or NONE}
@@ -232,8 +234,6 @@ class Spec:
             found.final[of] = {NONE} if withdrawn else {old}
             if withdrawn:
                 during.add(NONE)
-        if not present:
-            found.unsure.add(of)
         if not present or huge:  # its bytes cannot be read again: what was not parsed, or is lost, stays so
             found.final[of] |= {old, NONE} if self.damaged else {old}
         if self.damaged and (self.world.model.refused or self.world.model.silent):
