@@ -33,6 +33,8 @@ from kb_pipeline.store.words import WORDS_VERSION
 
 EMBED_VERSION = 1
 PUBLISH_VERSION = 1
+# Raised when documents that are settled have to be looked at again, though no stage of its own has changed.
+CHAIN_VERSION = 2
 WORKER_STAGES: tuple[StageName, ...] = ("parse", "chunk", "mask")
 PRELOAD = ("kb_pipeline.stages_preload",)
 PRELOAD_LIGHT = ("kb_pipeline.stages_preload_light",)
@@ -93,7 +95,7 @@ def chain_key(settings: Settings, source_system: str) -> str:
     e = settings.embedding
     stages = [stage.key for stage in catalogue(settings, source_system).values()]
     served = [PUBLISH_VERSION, WORDS_VERSION, model_key(e.model, e.revision), e.dimension]
-    return stage_key("chain", 1, {"stages": stages, "publish": served})
+    return stage_key("chain", CHAIN_VERSION, {"stages": stages, "publish": served})
 
 
 def access_key(settings: Settings, source_system: str) -> str:

@@ -58,9 +58,11 @@ _STAGE_INPUT = sql.SQL(
     " FROM kb.document d JOIN kb.stage_state p ON p.document_id = d.document_id AND p.stage = %(input_stage)s"
     " AND p.variant = '' AND p.status = 'ok' AND p.stage_key = %(input_key)s"
 )
-# Publish takes masked chunks and their vectors, and only together: vectors of the very chunks that are current.
+# Publish takes masked chunks and their vectors, and only together: vectors of the very chunks that are current. It
+# depends on both: a text that now stands twice, or on another page, has the vectors that it had.
 _PUBLISH_INPUT = sql.SQL(
-    "SELECT d.*, e.output_hash AS input_hash, p.fingerprint AS input_fingerprint, e.fingerprint AS vectors_fingerprint"
+    "SELECT d.*, p.output_hash || ':' || e.output_hash AS input_hash, p.fingerprint AS input_fingerprint,"
+    " e.fingerprint AS vectors_fingerprint"
     " FROM kb.document d JOIN kb.stage_state p ON p.document_id = d.document_id AND p.stage = 'mask'"
     " AND p.status = 'ok' AND p.stage_key = %(input_key)s"
     " JOIN kb.stage_state e ON e.document_id = d.document_id AND e.stage = 'embed' AND e.status = 'ok'"

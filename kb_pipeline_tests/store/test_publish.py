@@ -247,3 +247,16 @@ def test_the_tables_hold_exactly_what_the_ledger_says_after_any_edits(
         ledger, chunks, vectors = overview.published_rows(connection, "hr", TABLE)
         assert ledger == chunks == vectors == sum(map(len, wanted.values()))
         assert overview.bad_vectors(connection, "hr", TABLE) == 0
+
+
+def test_a_passage_that_now_stands_twice_is_published_twice_and_embedded_never(source: LineSource) -> None:
+    source.write(a="one\ntwo")
+    source.sync()
+    source.sent.clear()
+    source.write(a="one\ntwo\none")
+    source.sync()
+    assert source.published() == {"a": ["one", "two", "one"]}
+    source.write(a="one\ntwo")
+    source.sync()
+    assert source.published() == {"a": ["one", "two"]}
+    assert source.sent == []

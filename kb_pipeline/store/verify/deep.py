@@ -65,7 +65,8 @@ SELECT d.document_id, coalesce(d.display_name, d.document_id),
     coalesce(jsonb_object_agg(s.stage, jsonb_build_array(a.uri, a.size, a.sha256)) FILTER (WHERE a.uri IS NOT NULL),
         '{}'),
     coalesce(bool_or(s.stage = 'publish' AND s.variant = %(space)s AND s.stage_key = %(key)s
-        AND s.input_hash = e.output_hash AND m.output_hash = e.input_hash AND m.stage_key = %(mask_key)s), false)
+        AND s.input_hash = m.output_hash || ':' || e.output_hash
+        AND m.output_hash = e.input_hash AND m.stage_key = %(mask_key)s), false)
 FROM (SELECT * FROM kb.document WHERE source_system = %(source)s AND deleted_at IS NULL AND forgotten_at IS NULL
     AND (document_id = %(only)s OR %(only)s = '' AND document_id > %(after)s) ORDER BY document_id LIMIT %(page)s) d
 LEFT JOIN kb.stage_state s ON s.document_id = d.document_id AND s.status = 'ok'
