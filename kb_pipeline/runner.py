@@ -172,6 +172,8 @@ def _outcomes(stage: Stage, ledger: Ledger, executor: Executor, report: StageRep
 
     for outcome in executor.run(tasks()):
         yield outcome
+        if stage.input_stage is None and outcome.status == "failed":
+            continue  # an object could not be read; its copies lie under other keys, and are tried by the next run
         for copy in copies.pop(outcome.task.fingerprint, ()):
             yield _copied(outcome, copy)
 

@@ -258,3 +258,15 @@ def test_two_runs_reuse_one_artifact_at_once(source: LineSource, dsn: str, take:
             assert source.ledger("parse").artifacts([task.fingerprint])
             assert other.run("parse").reused == 1
         assert other.worked == []
+
+
+@pytest.mark.parametrize("gone", ["a", "b"])
+def test_an_object_that_cannot_be_read_does_not_hold_up_its_copy(source: LineSource, gone: str) -> None:
+    (other,) = {"a", "b"} - {gone}
+    source.write(a="one", b="one")
+    source.reconcile()
+    source.look()
+    source.write(**{gone: None})
+    for _ in range(2):
+        source.run_stages()
+    assert source.published()[other] == ["one"]
