@@ -127,7 +127,8 @@ def test_status_as_json(demo: Demo) -> None:
     shown = demo.workspace.kb_json("status")
     assert [s["source_system"] for s in shown["sources"]] == list(SOURCES)
     for source in shown["sources"]:
-        assert set(source) == {"source_system", "documents", "quarantined", "deleted", "chunks"}
+        assert set(source) >= {"source_system", "documents", "quarantined", "deleted", "chunks", "lag_seconds"}
+        assert source["state"] == "in step"
         assert source["documents"] == demo.files[source["source_system"]]
         assert source["quarantined"] == (1 if source["source_system"] == "contracts" else 0)
     (space,) = shown["spaces"]
@@ -148,7 +149,7 @@ def test_sync_as_json(demo: Demo) -> None:
     assert list(shown["stages"]) == STAGES
     assert all(set(stage) >= COUNTS for stage in shown["stages"].values())
     assert {total: shown[total] for total in TOTALS} == dict.fromkeys(TOTALS, 0)
-    assert shown["run_id"]
+    assert (shown["run_id"], shown["runs"], shown["listed"]) == ("", 0, demo.files["wiki"]), "no work, no run"
 
 
 def test_search_as_json(demo: Demo) -> None:
