@@ -131,7 +131,8 @@ class History:
             states = self._any_state(source, of, data) | {self.visible.get(of, NONE)}
             allowed[of] = allowed.get(of, set()) | states
         ended = "completed"
-        with self.watched(allowed, {} if changed else expected.moves, at):
+        moves = expected.moves if options.keys is None else expected.known_moves
+        with self.watched(allowed, {} if changed else moves, at):
             try:
                 self._sync(source, options)
             except Killed:
@@ -156,7 +157,7 @@ class History:
         self.steal(source)
         allowed = {of: states | expected.final[of] for of, states in expected.during.items()}
         self._allow_deletes(source, allowed)
-        with self.watched(allowed, expected.moves):
+        with self.watched(allowed, expected.known_moves):
             self.unless_busy(source, lambda: self.world.alone(self.settings, source, name))
         self.visible = self.world.seen().rows
 

@@ -24,12 +24,12 @@ LINES = ("alpha", "beta", "gamma $5", "delta", "epsilon", "REFUSED $7")
 WORDS = ("alpha", "beta", "gamma", "delta")
 STAGES: tuple[StageName, ...] = ("parse", "chunk", "mask", "embed", "publish")
 SYNC_POINTS = (
-    "reconcile.loaded", "reconcile.hinted", "lease.held", "raw.regrouped", "raw.recorded", "raw.marked_gone",
-    "raw.named", "delete.braked", "delete.unbraked", "embed.written", "publish.space_ready",
-    "parse.computed", "parse.committed", "chunk.computed", "chunk.committed", "mask.computed", "mask.committed",
-    "embed.computed", "embed.committed", "publish.computed", "publish.committed", "publish.withdrawn",
-    "delete.committed", "run.before_settle", "run.settled", "run.index_built", "run.complete", "lease.before_release",
-    "lines.parse", "lines.chunk", "lines.mask", "lines.embed",
+    "reconcile.loaded", "reconcile.hinted", "lease.held", "lease.before_release",
+    "raw.regrouped", "raw.recorded", "raw.marked_gone", "raw.named", "delete.braked", "delete.unbraked",
+    "delete.committed", "publish.space_ready", "publish.withdrawn", "publish.computed", "publish.committed",
+    "run.before_settle", "run.settled", "run.index_built", "run.complete",
+    *(f"lines.{stage}" for stage in STAGES[:4]),
+    *(f"{stage}.{what}" for stage in STAGES[:4] for what in ("written", "computed", "committed", "reused")),
 )  # fmt: skip
 COLLECT_POINTS = (
     "collect.expired", "collect.rows_deleted", "collect.rows_committed", "collect.objects_deleted",

@@ -43,11 +43,13 @@ class Standing:
 class Expected:
     """`unsure` are documents that are gone, and kept by the brake: what became of them hangs on how far they had come.
     `final` are the rows of each document after a sync that came to its end, `during` what readers may see until
-    then. `moves` leads from a document that is gone to those that hold the same bytes."""
+    then. `moves` leads from a document that is gone to those that hold the same bytes, `known_moves` to
+    those of them that were read before."""
 
     final: dict[str, set[Rows]] = field(default_factory=dict)
     during: dict[str, set[Rows]] = field(default_factory=dict)
     moves: dict[str, list[str]] = field(default_factory=dict)
+    known_moves: dict[str, list[str]] = field(default_factory=dict)
     quarantined: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     unsure: set[str] = field(default_factory=set)
@@ -144,6 +146,11 @@ class Spec:
         held_up = found.quarantined | found.failed
         found.moves = {of: [to for to in others if to not in held_up] for of, others in found.moves.items()}
         found.moves = {of: others for of, others in found.moves.items() if passages(versions[of] or b"", self.how)}
+        found.known_moves = {
+            of: known
+            for of, others in found.moves.items()
+            if (known := [to for to in others if to in self.ledger and self.ledger[to].version == versions[of]])
+        }
         return found
 
     def _version(self, of: str, key: str | None) -> bytes | None:

@@ -269,4 +269,5 @@ def test_an_object_that_cannot_be_read_does_not_hold_up_its_copy(source: LineSou
     source.write(**{gone: None})
     for _ in range(2):
         source.run_stages()
+        source.look()
     assert source.published()[other] == ["one"]
