@@ -237,10 +237,10 @@ class Spec:
                 during |= self._earlier(of, key)
                 found.final[of] = during | {NONE}
                 return
-            withdrawn = of in found.quarantined and standing and standing.publish_key not in (None, self._publish_key)
-            found.final[of] = {NONE} if withdrawn else {old}
-            if withdrawn:
-                during.add(NONE)
+            outdated = standing is not None and standing.publish_key not in (None, self._publish_key)
+            found.final[of] = {NONE} if outdated and of in found.quarantined else {old}
+            if outdated:  # what fails again and again is given up, which is a quarantine too
+                found.final[of].add(NONE)
         if not present or huge:  # its bytes cannot be read again: what was not parsed, or is lost, stays so
             found.final[of] |= {old, NONE} if self.damaged else {old}
         if self.damaged and (self.world.model.refused or self.world.model.silent):
