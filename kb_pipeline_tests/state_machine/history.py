@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -157,6 +157,9 @@ class History:
         self.steal(source)
         allowed = {of: states | expected.final[of] for of, states in expected.during.items()}
         self._allow_deletes(source, allowed)
+        hows = [self.how._replace(lines=lines) for lines in (1, 2)]
+        for of in allowed:  # a stage alone takes what the one before made under the settings of then
+            allowed[of] = allowed[of] | self._states(source, of, self.put_ever.get(of, []), hows)
         with self.watched(allowed, expected.known_moves):
             self.unless_busy(source, lambda: self.world.alone(self.settings, source, name))
         self.visible = self.world.seen().rows
@@ -327,10 +330,9 @@ class History:
 
     def _any_state(self, source: str, of: str, new: bytes | None = None) -> set[Rows]:
         """Every state that a document may be in when its changes are not followed one by one."""
-        key = self.world.ids(source)[of]
-        states = {NONE}
-        for data in (new, *self.put_ever.get(of, [])):
-            if data not in (None, HUGE):
-                for how in {self.how, self.paused_how}:
-                    states.add(rows_of(source, key, data, how) or NONE)
-        return states
+        versions = [*self.put_ever.get(of, []), *([] if new is None else [new])]
+        return self._states(source, of, versions, {self.how, self.paused_how}) | {NONE}
+
+    def _states(self, source: str, of: str, versions: Collection[bytes], hows: Collection[How]) -> set[Rows]:
+        key = self.world.ids(source).get(of, "")
+        return {rows_of(source, key, data, how) or NONE for data in versions if data != HUGE for how in hows}
