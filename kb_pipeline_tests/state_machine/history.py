@@ -160,6 +160,8 @@ class History:
         hows = [self.how._replace(lines=lines) for lines in (1, 2)]
         for of in allowed:  # a stage alone takes what the one before made under the settings of then
             allowed[of] = allowed[of] | self._states(source, of, self.put_ever.get(of, []), hows)
+            if name == "publish":
+                allowed[of].add(NONE)  # withdrawn, before masking has come round to it
         with self.watched(allowed, expected.known_moves):
             self.unless_busy(source, lambda: self.world.alone(self.settings, source, name))
         self.visible = self.world.seen().rows

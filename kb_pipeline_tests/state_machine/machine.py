@@ -27,7 +27,7 @@ SYNC_POINTS = (
     "reconcile.loaded", "reconcile.hinted", "lease.held", "lease.before_release",
     "raw.regrouped", "raw.recorded", "raw.marked_gone", "raw.named", "delete.braked", "delete.unbraked",
     "delete.committed", "publish.space_ready", "publish.withdrawn", "publish.computed", "publish.committed",
-    "run.before_settle", "run.settled", "run.index_built", "run.complete",
+    "run.before_settle", "run.settled", "run.index_built",
     *(f"lines.{stage}" for stage in STAGES[:4]),
     *(f"{stage}.{what}" for stage in STAGES[:4] for what in ("written", "computed", "committed", "reused")),
 )  # fmt: skip

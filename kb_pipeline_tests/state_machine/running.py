@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import get_state_machine_test
@@ -19,6 +21,7 @@ def run_seed(
 ) -> None:
     """Run that many histories of 50 steps, the same ones for the same number. Raises what the first failure raises."""
     patch.setattr(runs, "FIRST_PAUSE_SECONDS", 0.001)
+    patch.setattr(logging.getLogger("kb_pipeline"), "level", logging.CRITICAL)  # every refusal would be said
     machine = type("KeepsInStep", (KeepsInStep,), {"world": world, "tally": tally})
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     config = settings(
