@@ -1,7 +1,7 @@
 """Deletes: documents their source lacks leave every table in one transaction with the ledger, unless the brake holds.
 
-A document whose bytes live on under another key (a move) is deleted after the new one is published, so that what it
-says can be found all the time.
+A document whose bytes live on under another key (a move) is deleted at the end of the run that publishes the new one,
+so that what it says can be found meanwhile.
 """
 
 from __future__ import annotations
