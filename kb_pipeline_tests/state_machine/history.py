@@ -130,14 +130,13 @@ class History:
         for of, data in (changed or {}).items():
             states = self._any_state(source, of, data) | {self.visible.get(of, NONE)}
             allowed[of] = allowed.get(of, set()) | states
-        ended = "completed"
+        ended, self.untroubled = "completed", self.untroubled and at is None
         moves = expected.moves if options.keys is None else expected.known_moves
         with self.watched(allowed, {} if changed else moves, at):
             try:
                 self._sync(source, options)
             except Killed:
                 self._died(source)
-                self.untroubled = False
                 ended = "killed"
             except (DatabaseUnavailable, EmbeddingUnavailable) as error:
                 self.untroubled = False
