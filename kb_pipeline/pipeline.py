@@ -22,7 +22,15 @@ from kb_pipeline.runs import RunContext, run_state, with_retries
 from kb_pipeline.settings import Settings
 from kb_pipeline.stages import WORKER_STAGES, WorkerJob, access_key, catalogue, chain_key, load
 from kb_pipeline.store.artifacts import vectors_to_table, write_table
-from kb_pipeline.store.backlog import Backlog, choose_scope, count_backlog, count_hints, resume_source, settle
+from kb_pipeline.store.backlog import (
+    Backlog,
+    choose_scope,
+    count_backlog,
+    count_hints,
+    resume_source,
+    settle,
+    unsettle_all,
+)
 from kb_pipeline.store.database import connect, database_errors, migrate
 from kb_pipeline.store.hints import due_hints
 from kb_pipeline.store.ledger import Ledger
@@ -156,14 +164,18 @@ class SourceRun(RunContext):
         native = space.native_dimension if space else native_dimension(self.connection, self.store, of_model)
         if native is None:
             return None
-        return ensure_space(
-            self.connection,
-            model=wanted.model,
-            revision=wanted.revision,
-            instruction=wanted.instruction,
-            native_dimension=native,
-            dimension=wanted.dimension,
-        )
+        with self.connection.transaction():
+            made = ensure_space(
+                self.connection,
+                model=wanted.model,
+                revision=wanted.revision,
+                instruction=wanted.instruction,
+                native_dimension=native,
+                dimension=wanted.dimension,
+            )
+            if space is None:  # documents without a passage came to their end while there was nowhere to publish to
+                unsettle_all(self.connection)
+        return made
 
 
 @contextmanager

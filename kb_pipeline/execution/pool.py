@@ -25,7 +25,7 @@ from kb_pipeline.execution.worker import KEEP, LENGTH, send
 
 # The first worker also waits for the fork server's imports.
 START_SECONDS = 120.0
-STARTS = 3
+STARTS = 6
 # A worker may die of what another process did (the machine is out of memory, somebody kills it): once is no proof.
 TRIES = 2
 _READ_BYTES = 1024 * 1024
@@ -226,3 +226,4 @@ class Pool:
                 f"Worker processes do not start (exit code {exit_code}, {STARTS} attempts).",
                 "See that the machine has memory and processes left, then sync again: what is done stays done.",
             )
+        time.sleep(0.1 * self._failed_starts)  # a fork server that has just died is not replaced at once

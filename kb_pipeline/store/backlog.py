@@ -145,6 +145,11 @@ def settle(connection: Connection, lease: Lease, chain: str, scope: Sequence[str
     return len(done)
 
 
+def unsettle_all(connection: Connection) -> None:
+    """Let the next runs look at every document of every source once more: there is a stage that they did not have."""
+    connection.execute("UPDATE kb.document SET settled_key = NULL WHERE settled_key IS NOT NULL")
+
+
 def _give_up(connection: Connection, chain: str, documents: Sequence[str]) -> None:
     """Put documents into quarantine that failed for a passing reason every time: they are not tried for ever."""
     error = GaveUp(

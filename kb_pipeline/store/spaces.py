@@ -151,8 +151,6 @@ def _create(
             (name, model, revision, instruction, native, served, table),
         )
         connection.execute(_view(table))
-        # Documents without a passage came to their end when there was nowhere to publish to: now there is.
-        connection.execute("UPDATE kb.document SET settled_key = NULL WHERE settled_key IS NOT NULL")
     return Space(name, model, revision, instruction, native, served, table, "active")
 
 
