@@ -76,7 +76,8 @@ class Observation:
             return 0
         set_brake(run.connection, run.lease, None)
         fault_point("delete.unbraked")
-        return delete_gone(run.connection, run.lease, moved=moved) if deletes.gone else 0
+        taken = run.state.scope or ()
+        return delete_gone(run.connection, run.lease, moved=moved, taken=taken) if deletes.gone else 0
 
     def _looker(self) -> Looker:
         run, settings = self.run, self.run.settings

@@ -6,6 +6,8 @@ so that what it says can be found meanwhile.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg.types.json import Jsonb
 
 from kb_pipeline.faults import fault_point
@@ -24,6 +26,10 @@ _LIVES_ON = (
     "EXISTS (SELECT FROM kb.document o WHERE o.source_system = d.source_system AND o.content_hash = d.content_hash"
     " AND o.document_id <> d.document_id AND o.deleted_at IS NULL AND NOT EXISTS (SELECT FROM kb.hint g"
     " WHERE g.source_system = o.source_system AND g.key = o.key AND g.gone))"
+)
+# ... and has had its turn: a run that died may have read the new key and come no further.
+_HAD_ITS_TURN = (
+    _LIVES_ON[:-1] + " AND (o.settled_key IS NOT NULL OR o.retry_at IS NOT NULL OR o.document_id = ANY(%(taken)s)))"
 )
 
 
@@ -57,19 +63,18 @@ def set_brake(connection: Connection, lease: Lease, deletes: Deletes | None) -> 
         )
 
 
-def delete_gone(connection: Connection, lease: Lease, *, moved: bool) -> int:
+def delete_gone(connection: Connection, lease: Lease, *, moved: bool, taken: Sequence[str] = ()) -> int:
     """Delete documents that are gone: their chunks and vectors in every space, and what the ledger says is published.
-    With `moved` also those whose bytes live on under another key. Small transactions; returns how many documents."""
-    query = f"SELECT d.document_id, h.key, h.received_at FROM {_GONE}"  # noqa: S608
-    if not moved:
-        query += f" AND NOT {_LIVES_ON}"
+    With `moved` also those whose bytes live on under another key, once that has had its turn, in this run (which has
+    `taken` these documents on) or in one before. Small transactions; returns how many documents."""
+    query = f"SELECT d.document_id, h.key, h.received_at FROM {_GONE} AND (NOT {_LIVES_ON}"  # noqa: S608
+    query += f" OR {_HAD_ITS_TURN})" if moved else ")"
+    values = {"source": lease.source_system, "taken": list(taken), "page": PAGE}
     count = 0
     while True:
         with connection.transaction():
             lease.check(connection)
-            found = connection.execute(
-                query + " LIMIT %(page)s", {"source": lease.source_system, "page": PAGE}
-            ).fetchall()
+            found = connection.execute(query + " LIMIT %(page)s", values).fetchall()
             if not found:
                 return count
             documents = [row[0] for row in found]

@@ -47,6 +47,19 @@ def test_a_moved_document_stays_until_the_new_one_is_published(source: LineSourc
     assert source.published() == {"b": ["two"], "moved": ["one"]}
 
 
+def test_a_moved_document_stays_while_a_run_that_died_has_left_the_new_one_unpublished(source: LineSource) -> None:
+    source.write(a="one", b="two")
+    source.sync()
+    source.write(a=None, moved="one")
+    source.observe()
+    source.scope = []  # the next run takes on others first
+    source.run_stages()
+    assert source.published() == {"a": ["one"], "b": ["two"]}
+    source.look()
+    source.run_stages()
+    assert source.published() == {"b": ["two"], "moved": ["one"]}
+
+
 def test_a_deleted_document_leaves_every_table_in_one_step(source: LineSource) -> None:
     source.write(a="one", b="two")
     source.sync()

@@ -133,7 +133,7 @@ class LineSource:
         """Every stage on what the run takes on, then the moved documents go and what is done is settled."""
         names: tuple[StageName, ...] = ("parse", "chunk", "mask", "embed", "publish")
         reports = {name: self.run(name) for name in names}
-        delete_gone(self.connection, self.lease, moved=True)
+        delete_gone(self.connection, self.lease, moved=True, taken=self.scope or ())
         self.settle()
         return reports
 
