@@ -17,8 +17,8 @@ import pytest
 
 from kb_pipeline.local import stack
 from kb_pipeline.settings import EmbeddingSettings, Settings
-from kb_pipeline_tests.state_machine.history import Tally
 from kb_pipeline_tests.state_machine.running import run_seed, told
+from kb_pipeline_tests.state_machine.watching import Tally
 from kb_pipeline_tests.state_machine.world import World
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Callable, Collection, Mapping
 
-from kb_pipeline import faults
-from kb_pipeline.contracts import StageName, Task
-from kb_pipeline.errors import DatabaseUnavailable, EmbeddingUnavailable, KbError, LeaseLost, SourceBusy
-from kb_pipeline.identity import document_id, sha256_hex, text_hash
-from kb_pipeline.masking import mask_name
+from kb_pipeline.contracts import StageName
+from kb_pipeline.errors import DatabaseUnavailable, EmbeddingUnavailable, KbError, LeaseLost
+from kb_pipeline.identity import document_id, sha256_hex
 from kb_pipeline.reports import SyncReport
 from kb_pipeline.settings import Settings
 from kb_pipeline.syncing import SyncOptions
@@ -21,58 +15,23 @@ from kb_pipeline_tests.state_machine import checks
 from kb_pipeline_tests.state_machine.paused import Killed, PausedSync
 from kb_pipeline_tests.state_machine.spec import NONE, Expected, Rows, Spec, rows_of, standings
 from kb_pipeline_tests.state_machine.stages import HUGE, How
+from kb_pipeline_tests.state_machine.watching import Tally, Watching
 from kb_pipeline_tests.state_machine.world import SOURCES, World, settings_of
 
-T = TypeVar("T")
 
-
-@dataclass
-class Tally:
-    """What was done in all histories so far."""
-
-    rules: Counter[str] = field(default_factory=Counter)
-    points: Counter[str] = field(default_factory=Counter)
-    endings: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def steps(self) -> int:
-        return sum(self.rules.values())
-
-
-@dataclass
-class Watch:
-    """What readers may see while a sync runs."""
-
-    allowed: Mapping[str, set[Rows]]
-    moves: Mapping[str, list[str]]
-    others: Mapping[str, Rows]
-
-
-class History:
+class History(Watching):
     """A knowledge base from its beginning. `objects` is what the source systems hold, `visible` what readers see."""
 
     def __init__(self, world: World, tally: Tally) -> None:
-        self.world, self.tally = world, tally
-        world.reset()
-        world.model.on_texts = self._check_texts
-        world.on_task = self._check_task
+        super().__init__(world, tally)
         self.objects: dict[tuple[str, str], bytes] = {}
-        self.visible: dict[str, Rows] = {}
         self.versions: dict[str, bytes] = {}
         self.put_ever: dict[str, list[bytes]] = {}
         self.forgotten: set[str] = set()
-        self.damaged: set[str] = set()
         self.how, self.access, self.documents = How(), (0,) * len(SOURCES), 100
-        self.paused: PausedSync | None = None
         self.paused_how = self.how
         self.untroubled = True  # nothing was ever lost: no text is to be sent twice
         self.ever_sent: set[str] = set()
-        self._vectors = checks.Vectors()
-        self._watch: Watch | None = None
-        self._at: Callable[[str], None] | None = None
-        self._thread = threading.get_ident()
-        self._callback = ExitStack()
-        self._callback.enter_context(faults.on_reach(self.reached))
 
     @property
     def settings(self) -> Settings:
@@ -223,65 +182,9 @@ class History:
             return
         self.world.leave_dead_lease(source)
 
-    def check(self) -> None:
-        """What must hold after every step."""
-        seen = self.world.seen()
-        checks.check_rows(seen, {}, self.visible, "between two steps")
-        self._vectors.check(seen)
-        checks.check_artifacts(self.world, self.damaged)
-
-    def reached(self, name: str) -> None:
-        """A fault point, of this thread's sync or of the suspended one."""
-        self.tally.points[name] += 1
-        if threading.get_ident() != self._thread:
-            if self.paused:
-                self.paused.reached(name)
-            return
-        if self._watch:
-            self._look(self._watch, f"at {name}")
-        if self._at:
-            self._at(name)
-
-    def end(self) -> None:
-        """The history is over."""
-        try:
-            if self.paused:
-                self.paused.wake(kill=True)
-        finally:
-            self._callback.close()
-
-    def _look(self, watch: Watch, when: str) -> None:
-        seen = self.world.seen()
-        checks.check_rows(seen, watch.allowed, watch.others if watch.allowed else seen.rows, when)
-        checks.check_moves(seen, watch.moves, when)
-
-    @contextmanager
-    def watched(
-        self,
-        allowed: Mapping[str, set[Rows]],
-        moves: Mapping[str, list[str]],
-        at: Callable[[str], None] | None = None,
-    ) -> Iterator[None]:
-        shown = {of: to for of, to in moves.items() if of in self.visible}
-        self._watch, self._at = Watch(allowed, shown, self.visible), at
-        self.world.model.sent.clear()
-        try:
-            yield
-        finally:
-            self._watch = self._at = None
-
     def _sync(self, source: str, options: SyncOptions) -> SyncReport:
         self.steal(source)
         return self.unless_busy(source, lambda: self.world.sync(self.settings, source, options))
-
-    def unless_busy(self, source: str, work: Callable[[], T]) -> T:
-        """A suspended sync may renew its lease at the moment it is taken: then it loses touch once more."""
-        for _ in range(5):
-            try:
-                return work()
-            except SourceBusy:
-                self.world.expire(source)
-        return work()
 
     def _settled(self, source: str, expected: Expected) -> None:
         """A sync came to its end: everything is as it must be."""
@@ -292,36 +195,12 @@ class History:
             checks.check_ledger(self.world, source, expected)
         groups = {of: self.settings.access_groups(source, key) for of, key in self.world.ids(source).items()}
         checks.check_groups(self.world, groups)
-        self._check_names(source)
+        self.check_names(source, self.settings.masking_for(source))
         sent = Counter(self.world.model.sent)
         if self.untroubled:
             twice = [text for text in sent if sent[text] > 1 or text in self.ever_sent]
             assert not twice, f"sent again: {twice}"
             self.ever_sent.update(sent)
-
-    def _check_names(self, source: str) -> None:
-        policy = self.settings.masking_for(source)
-        for key, name in self.world.reader.execute(
-            "SELECT key, display_name FROM kb.document WHERE source_system = %s AND deleted_at IS NULL"
-            " AND settled_key IS NOT NULL",
-            (source,),
-        ):
-            assert name == mask_name(key, policy), f"{name} is shown"
-
-    def _check_texts(self, texts: Sequence[str]) -> None:
-        """Nothing is sent that has a vector."""
-        self._vectors.add(list(texts))
-        if threading.get_ident() == self._thread:
-            known = self.world.held(map(text_hash, texts))
-            assert not known, f"sent although there is a vector: {[t for t in texts if text_hash(t) in known]}"
-
-    def _check_task(self, stage: StageName, task: Task) -> None:
-        """Nothing is computed that was computed before."""
-        if threading.get_ident() == self._thread:
-            row = self.world.reader.execute(
-                "SELECT FROM kb.artifact WHERE fingerprint = %s", (task.fingerprint,)
-            ).fetchone()
-            assert row is None, f"{stage} is done again"
 
     def _allow_deletes(self, source: str, allowed: dict[str, set[Rows]]) -> None:
         """Without a listing fewer documents are known to be gone, so that the brake may not hold."""

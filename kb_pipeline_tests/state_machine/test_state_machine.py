@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import kb_pipeline
-from kb_pipeline_tests.state_machine.history import Tally
-from kb_pipeline_tests.state_machine.machine import COLLECT_POINTS, ERASE_POINTS, SYNC_POINTS
+from kb_pipeline_tests.state_machine.drawing import COLLECT_POINTS, ERASE_POINTS, SYNC_POINTS
 from kb_pipeline_tests.state_machine.running import run_seed, told
+from kb_pipeline_tests.state_machine.watching import Tally
 from kb_pipeline_tests.state_machine.world import World
 from kb_pipeline_tests.support.databases import _template, dsn, new_database, server_dsn
 
@@ -30,6 +30,7 @@ ELSEWHERE = {
 PATTERN = re.compile(r'fault_point\(f?"([^"]+)"\)')
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_whatever_happens_the_invariants_hold(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world, tally, number = World(dsn, tmp_path), Tally(), FIRST_SEED
