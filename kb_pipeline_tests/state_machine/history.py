@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 
 from kb_pipeline.contracts import StageName
 from kb_pipeline.errors import DatabaseUnavailable, EmbeddingUnavailable, KbError, LeaseLost
@@ -62,12 +63,18 @@ class History(Watching):
             bool(self.damaged),
         ).expect()
 
-    def sync(self, source: str, options: SyncOptions | None = None) -> SyncReport:
-        """A sync that nothing disturbs: afterwards everything is exactly as it must be."""
+    def sync(self, source: str, options: SyncOptions | None = None) -> SyncReport | None:
+        """A sync that nothing disturbs: afterwards everything is exactly as it must be. None when it gave up because
+        the model refused every text of many documents."""
         options = options or SyncOptions()
         expected = self.expect(source, confirmed=options.confirm_deletes)
         with self.watched(expected.during if expected.exact else {}, expected.moves):
-            report = self._sync(source, options)
+            try:
+                report = self._sync(source, options)
+            except EmbeddingUnavailable:
+                assert self.world.model.refused | self.world.model.silent
+                self._half_way(source, _allowed(expected), "a sync that gave up")
+                return None
         self._settled(source, expected)
         return report
 
@@ -83,7 +90,7 @@ class History(Watching):
         its new one. Returns how it ended."""
         options = options or SyncOptions()
         expected = self.expect(source, confirmed=options.confirm_deletes)
-        allowed = {of: states | expected.final[of] for of, states in expected.during.items()}
+        allowed = _allowed(expected)
         if options.keys is not None:
             self._allow_deletes(source, allowed)
         for of, data in (changed or {}).items():
@@ -104,25 +111,23 @@ class History(Watching):
         if ended == "completed" and not changed and options.keys is None:
             self._settled(source, expected)
         else:
-            seen = self.world.seen()
-            checks.check_rows(seen, allowed, self.visible, f"a sync of {source} that was disturbed ({ended})")
-            self.visible = seen.rows
+            self._half_way(source, allowed, f"a sync that was disturbed ({ended})")
         return ended
 
     def alone(self, source: str, name: StageName) -> None:
         """One stage by itself."""
         expected = self.expect(source)
         self.steal(source)
-        allowed = {of: states | expected.final[of] for of, states in expected.during.items()}
+        allowed = _allowed(expected)
         self._allow_deletes(source, allowed)
         hows = [self.how._replace(lines=lines) for lines in (1, 2)]
         for of in allowed:  # a stage alone takes what the one before made under the settings of then
             allowed[of] = allowed[of] | self._states(source, of, self.put_ever.get(of, []), hows)
             if name == "publish":
                 allowed[of].add(NONE)  # withdrawn, before masking has come round to it
-        with self.watched(allowed, expected.known_moves):
+        with self.watched(allowed, expected.known_moves), suppress(EmbeddingUnavailable):
             self.unless_busy(source, lambda: self.world.alone(self.settings, source, name))
-        self.visible = self.world.seen().rows
+        self._half_way(source, allowed, f"{name} alone")
 
     def pause(self, source: str, moment: tuple[str, int]) -> None:
         """Start a sync and suspend it at a fault point."""
@@ -132,16 +137,16 @@ class History(Watching):
         self.paused = PausedSync(source, lambda: self.world.sync(settings, source, SyncOptions()), *moment)
         if not self.paused.start():
             self.paused, ended = None, self.paused
-            if ended.error:
+            if ended.error is None:
+                self._settled(source, expected)
+                return
+            if not isinstance(ended.error, EmbeddingUnavailable):
                 raise ended.error
-            self._settled(source, expected)
+            self._half_way(source, _allowed(expected), "a sync that gave up")
             return
         self.untroubled = False
         self.paused.lease = self.world.lease(source)
-        seen = self.world.seen()
-        allowed = {of: states | expected.final[of] for of, states in expected.during.items()}
-        checks.check_rows(seen, allowed, self.visible, f"a sync of {source} suspended at {moment[0]}")
-        self.visible = seen.rows
+        self._half_way(source, _allowed(expected), f"a sync suspended at {moment[0]}")
         self.paused_how = self.how
 
     def wake(self, *, kill: bool = False) -> None:
@@ -186,6 +191,12 @@ class History(Watching):
         self.steal(source)
         return self.unless_busy(source, lambda: self.world.sync(self.settings, source, options))
 
+    def _half_way(self, source: str, allowed: Mapping[str, set[Rows]], what: str) -> None:
+        """Some documents may have come to their end, others not: what readers see now is what they saw last."""
+        seen = self.world.seen()
+        checks.check_rows(seen, allowed, self.visible, f"after {what} of {source}")
+        self.visible = seen.rows
+
     def _settled(self, source: str, expected: Expected) -> None:
         """A sync came to its end: everything is as it must be."""
         seen = self.world.seen()
@@ -216,3 +227,7 @@ class History(Watching):
     def _states(self, source: str, of: str, versions: Collection[bytes], hows: Collection[How]) -> set[Rows]:
         key = self.world.ids(source).get(of, "")
         return {rows_of(source, key, data, how) or NONE for data in versions if data != HUGE for how in hows}
+
+
+def _allowed(expected: Expected) -> dict[str, set[Rows]]:
+    return {of: states | expected.final[of] for of, states in expected.during.items()}

@@ -152,10 +152,11 @@ class KeepsInStep(RuleBasedStateMachine):
     def sync_twice(self, source: str) -> None:
         self._count("sync twice")
         first = self.history.sync(source)
-        if first.waiting:
+        if first is None or first.waiting:
             return
         before, objects = self.world.written(*KEPT_OUT), self.world.objects()
         report = self.history.sync(source)
+        assert report is not None
         assert report.runs == 0, "a run with nothing to do"
         assert self.world.model.sent == []
         assert self.world.written(*KEPT_OUT) == before, "rows were written with nothing to do"
@@ -171,11 +172,12 @@ class KeepsInStep(RuleBasedStateMachine):
     def sync_keys(self, source: str, hinted: list[str]) -> None:
         self._count("sync hinted keys")
         expected = self.history.expect(source)
-        self.history.disturbed(source, SyncOptions(keys=hinted))
+        ended = self.history.disturbed(source, SyncOptions(keys=hinted))
         objects = self.history.objects
         present = {document_id(source, key) for key in hinted if objects.get((source, key), HUGE) != HUGE}
         wanted = {of: expected.final[of] for of in present}
-        if self.history.damaged:  # what is made again from the stage before takes more runs than hints ask for
+        # What is made again from the stage before takes more runs than hints ask for.
+        if ended != "completed" or self.history.damaged:
             return
         checks.check_rows(self.world.seen(), wanted, self.history.visible, f"after {hinted} were hinted")
 
