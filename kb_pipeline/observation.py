@@ -40,7 +40,7 @@ class Observation:
         seen = reconcile(connection, self.run.store, source, raw_prefix(source)) if listing else None
         limit, chain = settings.runs.documents, chain_key(settings, source)
         looked = self._looker().look(limit)
-        report.deleted = self.delete(moved=False)
+        report.deleted = self.delete()
         chosen = choose_scope(connection, source, chain, limit, looked.documents)
         if not hinted_only:
             others = choose_scope(connection, source, chain, limit)
@@ -56,9 +56,9 @@ class Observation:
         report.seconds = round(time.perf_counter() - started, 3)
         return report
 
-    def delete(self, *, moved: bool) -> int:
-        """Delete what the source lacks, unless the brake holds; with `moved` also what lives on under another key.
-        Moves can be told only when every key was looked at: until then nothing is deleted."""
+    def delete(self) -> int:
+        """Delete what the source lacks, unless the brake holds. What lives on under another key stays until that is
+        settled. Moves can be told only when every key was looked at: until then nothing is deleted."""
         run = self.run
         if due_hints(run.connection, run.source_system, 1):
             return 0
@@ -76,8 +76,8 @@ class Observation:
             return 0
         set_brake(run.connection, run.lease, None)
         fault_point("delete.unbraked")
-        taken = run.state.scope or ()
-        return delete_gone(run.connection, run.lease, moved=moved, taken=taken) if deletes.gone else 0
+        chain = chain_key(run.settings, run.source_system)
+        return delete_gone(run.connection, run.lease, chain) if deletes.gone else 0
 
     def _looker(self) -> Looker:
         run, settings = self.run, self.run.settings

@@ -105,8 +105,8 @@ class SourceRun(RunContext):
         return report
 
     def publish(self) -> StageReport:
-        """Bring the tables in step: changed rows in, moved documents out, one small transaction at a time. At the end
-        the documents of the run for which nothing is pending are settled."""
+        """Bring the tables in step: changed rows in, one small transaction at a time. Then the documents of the run for
+        which nothing is pending are settled, and what was moved to them is deleted under its old key."""
         space = self._space()
         fault_point("publish.space_ready")
         report = StageReport("publish")
@@ -116,7 +116,6 @@ class SourceRun(RunContext):
             withdrawn = publisher.withdraw_unmasked(stage, self.state.scope)
             report = run_stage(stage, self._ledger(space.model_key), publisher, publisher.commit)
             report.stats["withdrawn"] = withdrawn
-        report.deleted = Observation(self).delete(moved=True)
         # An index grows far slower than it is built: after the last run of the first backlog. Before anything is
         # settled, for a run that dies here must have work left: without any, no other would build it.
         if space and lacks_index(self.connection, space) and self._is_last():
@@ -125,13 +124,14 @@ class SourceRun(RunContext):
         resume_source(self.connection, self.source_system)
         self._settle(space)
         fault_point("run.settled")
+        report.deleted = Observation(self).delete()
         return report
 
     def backlog(self) -> Backlog:
         """What is left to do for the source; of it the hints alone in a run that takes on nothing else."""
-        if self.state.hinted_only:
-            return count_hints(self.connection, self.source_system)
         chain, access = chain_key(self.settings, self.source_system), access_key(self.settings, self.source_system)
+        if self.state.hinted_only:
+            return count_hints(self.connection, self.source_system, chain)
         return count_backlog(self.connection, self.source_system, chain, access)
 
     def _is_last(self) -> bool:

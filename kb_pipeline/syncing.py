@@ -112,7 +112,7 @@ def _runs(settings: Settings, source: str, options: SyncOptions, backlog: Backlo
     """One run's report after the other while there is work, or deletes that are confirmed."""
     total, idle = backlog.size, 0
     observing = {"confirm_deletes": options.confirm_deletes, "hinted_only": options.keys is not None}
-    while backlog.work or (options.confirm_deletes and backlog.gone):
+    while backlog.work or (options.confirm_deletes and backlog.deletable):
         _say_left(source, backlog.size, total)
         yield run(settings, source, listing=False, **observing)
         before, backlog = backlog, intake.backlog(settings, source, hinted_only=options.keys is not None)

@@ -108,9 +108,9 @@ def said_of_work(backlog: Backlog) -> str:
         parts.append(f"{counted(backlog.hints, 'key')} to look at")
     if backlog.documents:
         parts.append(f"{counted(backlog.documents, 'document')} not finished")
-    if backlog.gone and not backlog.brake:
-        parts.append(f"{counted(backlog.gone, 'document')} to delete")
-    elif backlog.gone and not parts and not backlog.regroup:
+    if backlog.deletable and not backlog.brake:
+        parts.append(f"{counted(backlog.deletable, 'document')} to delete")
+    elif backlog.deletable and not parts and not backlog.regroup:
         parts.append(f"{counted(backlog.gone, 'document')} gone, another number than before")
     if backlog.regroup:
         parts.append("access rules changed")

@@ -14,6 +14,7 @@ from typing import Any
 from kb_pipeline.errors import ArtifactDamaged, GaveUp
 from kb_pipeline.planning import pause_seconds
 from kb_pipeline.store.database import Connection
+from kb_pipeline.store.deletes import count_moving
 from kb_pipeline.store.lease import Lease
 
 CHECKED_EVERY_SECONDS = 60
@@ -24,7 +25,8 @@ ATTEMPTS = 8
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """What is left to do for a source. `hints` are keys to look at now, `documents` have a stage pending now; `waiting`
-    are those of both that failed and whose time has not come; `gone` documents wait to be deleted.
+    are those of both that failed and whose time has not come; `gone` documents wait to be deleted, of them `moving`
+    until what they were moved to is settled.
 
     `brake` holds the numbers when deletes wait for someone's word, `regroup` that access rules changed, `paused` that a
     service failed the last run and its pause is not over.
@@ -34,6 +36,7 @@ class Backlog:
     documents: int = 0
     waiting: int = 0
     gone: int = 0
+    moving: int = 0
     live: int = 0
     brake: dict[str, Any] | None = None
     regroup: bool = False
@@ -44,7 +47,12 @@ class Backlog:
         """Whether a run would find something to do now. Deletes that wait for a word are nothing to do, unless their
         number is another one by now."""
         held = self.brake is not None and self.brake.get("gone", 0) + self.brake.get("moved", 0) == self.gone
-        return bool(self.hints or self.documents or self.regroup or (self.gone and not held))
+        return bool(self.hints or self.documents or self.regroup or (self.deletable and not held))
+
+    @property
+    def deletable(self) -> int:
+        """Documents that a run would delete now, if the brake lets it."""
+        return self.gone - self.moving
 
     @property
     def size(self) -> int:
@@ -62,7 +70,7 @@ _DUE = "(retry_at IS NULL OR retry_at <= now())"
 def count_backlog(connection: Connection, source_system: str, chain: str, access_key: str) -> Backlog:
     """How much is left to do; `chain` is the key of all stages under the settings in force (stages.chain_key)."""
     values = {"source": source_system, "chain": chain}
-    keys = count_hints(connection, source_system)
+    keys = count_hints(connection, source_system, chain)
 
     documents = connection.execute(
         "SELECT"  # noqa: S608
@@ -89,7 +97,7 @@ def count_backlog(connection: Connection, source_system: str, chain: str, access
     )
 
 
-def count_hints(connection: Connection, source_system: str) -> Backlog:
+def count_hints(connection: Connection, source_system: str, chain: str) -> Backlog:
     """The part of the backlog that hints are: what a look at single keys asks, whatever the number of documents."""
     row = connection.execute(
         f"SELECT count(*) FILTER (WHERE NOT gone AND {_DUE}), count(*) FILTER (WHERE NOT gone AND NOT {_DUE}),"  # noqa: S608
@@ -97,7 +105,8 @@ def count_hints(connection: Connection, source_system: str) -> Backlog:
         (source_system,),
     ).fetchone()
     due, later, gone = row or (0, 0, 0)
-    return Backlog(hints=due, waiting=later, gone=gone)
+    moving = count_moving(connection, source_system, chain) if gone else 0
+    return Backlog(hints=due, waiting=later, gone=gone, moving=moving)
 
 
 def choose_scope(

@@ -1,12 +1,10 @@
 """Deletes: documents their source lacks leave every table in one transaction with the ledger, unless the brake holds.
 
-A document whose bytes live on under another key (a move) is deleted at the end of the run that publishes the new one,
-so that what it says can be found meanwhile.
+A document whose bytes live on under another key (a move) is deleted once that one is settled, published or refused, so
+that what it says can be found meanwhile.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from psycopg.types.json import Jsonb
 
@@ -27,10 +25,8 @@ _LIVES_ON = (
     " AND o.document_id <> d.document_id AND o.deleted_at IS NULL AND NOT EXISTS (SELECT FROM kb.hint g"
     " WHERE g.source_system = o.source_system AND g.key = o.key AND g.gone))"
 )
-# ... and has had its turn: a run that died may have read the new key and come no further.
-_HAD_ITS_TURN = (
-    _LIVES_ON[:-1] + " AND (o.settled_key IS NOT NULL OR o.retry_at IS NOT NULL OR o.document_id = ANY(%(taken)s)))"
-)
+# ... and has work left, due or waiting for its time.
+_AHEAD = _LIVES_ON[:-1] + " AND o.settled_key IS DISTINCT FROM %(chain)s)"
 
 
 def count_deletes(connection: Connection, source_system: str) -> Deletes:
@@ -50,6 +46,15 @@ def count_deletes(connection: Connection, source_system: str) -> Deletes:
     return Deletes(gone, moved, *(live or (0, 0)))
 
 
+def count_moving(connection: Connection, source_system: str, chain: str) -> int:
+    """How many documents that are gone stay until those that hold their bytes are settled under `chain`."""
+    row = connection.execute(
+        f"SELECT count(*) FROM {_GONE} AND {_AHEAD}",  # noqa: S608
+        {"source": source_system, "chain": chain},
+    ).fetchone()
+    return row[0] if row else 0
+
+
 def set_brake(connection: Connection, lease: Lease, deletes: Deletes | None) -> None:
     """Say, or take back, that deletes of this source wait for a word. Not written again while nothing changed."""
     value = None if deletes is None else {"gone": deletes.lost, "live": deletes.live, "moved": deletes.moved}
@@ -63,13 +68,12 @@ def set_brake(connection: Connection, lease: Lease, deletes: Deletes | None) -> 
         )
 
 
-def delete_gone(connection: Connection, lease: Lease, *, moved: bool, taken: Sequence[str] = ()) -> int:
+def delete_gone(connection: Connection, lease: Lease, chain: str) -> int:
     """Delete documents that are gone: their chunks and vectors in every space, and what the ledger says is published.
-    With `moved` also those whose bytes live on under another key, once that has had its turn, in this run (which has
-    `taken` these documents on) or in one before. Small transactions; returns how many documents."""
-    query = f"SELECT d.document_id, h.key, h.received_at FROM {_GONE} AND (NOT {_LIVES_ON}"  # noqa: S608
-    query += f" OR {_HAD_ITS_TURN})" if moved else ")"
-    values = {"source": lease.source_system, "taken": list(taken), "page": PAGE}
+    Those whose bytes live on under another key stay until that is settled under `chain` (stages.chain_key). Small
+    transactions; returns how many documents."""
+    query = f"SELECT d.document_id, h.key FROM {_GONE} AND NOT {_AHEAD}"  # noqa: S608
+    values = {"source": lease.source_system, "chain": chain, "page": PAGE}
     count = 0
     while True:
         with connection.transaction():

@@ -14,6 +14,7 @@ from kb_pipeline.planning import Deletes, must_brake
 from kb_pipeline.settings import Settings
 from kb_pipeline.stages import catalogue
 from kb_pipeline.store.artifacts import records_to_table
+from kb_pipeline.store.backlog import ATTEMPTS
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.spaces import active_space
 from kb_pipeline_tests.state_machine.stages import BROKEN, HUGE, SECTION, How, holds, passages
@@ -37,14 +38,15 @@ class Standing:
     embed: tuple[str, str, str] | None
     carries: bool
     too_large: bool
+    attempts: int
 
 
 @dataclass(slots=True)
 class Expected:
     """`unsure` are documents that are gone, and kept by the brake: what became of them hangs on how far they had come.
     `final` are the rows of each document after a sync that came to its end, `during` what readers may see until
-    then. `moves` leads from a document that is gone to those that hold the same bytes, `known_moves` to
-    those of them that were read before."""
+    then. `moves` leads from a document that is gone to those that hold the same bytes and are to be found in the end,
+    `known_moves` to those of them that were read before. `kept` are gone, and stay while those wait for the model."""
 
     final: dict[str, set[Rows]] = field(default_factory=dict)
     during: dict[str, set[Rows]] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Expected:
     failed: set[str] = field(default_factory=set)
     unsure: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
     braked: bool = False
     exact: bool = True
 
@@ -96,7 +99,7 @@ def standings(connection: Connection, source: str, versions: Mapping[str, bytes]
         " EXISTS (SELECT FROM kb.stage_state m WHERE m.document_id = d.document_id AND m.stage IN ('chunk', 'mask')"
         "   AND m.status = 'ok'),"
         " EXISTS (SELECT FROM kb.stage_state r WHERE r.document_id = d.document_id AND r.stage = 'raw'"
-        "   AND r.status = 'quarantined')"
+        "   AND r.status = 'quarantined'), d.attempts"
         " FROM kb.document d LEFT JOIN kb.hint h ON h.source_system = d.source_system AND h.key = d.key"
         " LEFT JOIN kb.stage_state e ON e.document_id = d.document_id AND e.stage = 'embed'"
         " WHERE d.source_system = %s",
@@ -143,8 +146,9 @@ class Spec:
         names = {**self.world.ids(self.source), **keys}
         for of in known:
             self._expect_one(found, of, names[of], versions[of], of in keys, held, made)
-        held_up = found.quarantined | found.failed
-        found.moves = {of: [to for to in others if to not in held_up] for of, others in found.moves.items()}
+        self._keep_moving(found)
+        refused = found.quarantined | {of for of in found.failed if self._gives_up(of)}
+        found.moves = {of: [to for to in others if to not in refused] for of, others in found.moves.items()}
         found.moves = {of: others for of, others in found.moves.items() if passages(versions[of] or b"", self.how)}
         found.known_moves = {
             of: known
@@ -152,6 +156,18 @@ class Spec:
             if (known := [to for to in others if to in self.ledger and self.ledger[to].version == versions[of]])
         }
         return found
+
+    def _keep_moving(self, found: Expected) -> None:
+        """What is gone stays while one that holds its bytes waits for the model; then either may happen to it."""
+        found.kept = {of for of in found.deleted if found.failed & set(found.moves.get(of, ()))}
+        found.deleted -= found.kept
+        found.unsure |= found.kept
+        for of in found.kept:
+            found.final[of] = found.during[of] | {NONE}
+
+    def _gives_up(self, of: str) -> bool:
+        standing = self.ledger.get(of)
+        return standing is not None and standing.attempts >= ATTEMPTS - 1
 
     def _version(self, of: str, key: str | None) -> bytes | None:
         """The bytes that the ledger will have: those read last, when they cannot be read now."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kb_pipeline.faults import on_reach
 from kb_pipeline.planning import Deletes
-from kb_pipeline.store.deletes import count_deletes, delete_gone, set_brake
+from kb_pipeline.stages import access_key, chain_key
+from kb_pipeline.store.backlog import count_backlog, try_now
+from kb_pipeline.store.deletes import count_deletes, set_brake
 from kb_pipeline_tests.support.lines import LineSource
 
 
@@ -60,6 +64,25 @@ def test_a_moved_document_stays_while_a_run_that_died_has_left_the_new_one_unpub
     assert source.published() == {"b": ["two"], "moved": ["one"]}
 
 
+def test_a_moved_document_stays_while_the_new_one_waits_for_its_time(source: LineSource) -> None:
+    source.write(a="one", b="two")
+    source.sync()
+    source.write(a=None, moved="one")
+    source.observe()
+    source.connection.execute("UPDATE kb.document SET retry_at = now() + interval '1 h' WHERE key = 'moved.txt'")
+    source.look()
+    source.run_stages()
+    assert source.published() == {"a": ["one"], "b": ["two"]}
+    chain, access = chain_key(source.settings, "hr"), access_key(source.settings, "hr")
+    found = count_backlog(source.connection, "hr", chain, access)
+    assert (found.waiting, found.gone, found.moving, found.documents) == (1, 1, 1, 0)
+    assert not replace(found, regroup=False).work, "a run would find nothing to do before then"
+    try_now(source.connection, "hr")
+    source.look()
+    source.run_stages()
+    assert source.published() == {"b": ["two"], "moved": ["one"]}
+
+
 def test_a_deleted_document_leaves_every_table_in_one_step(source: LineSource) -> None:
     source.write(a="one", b="two")
     source.sync()
@@ -89,11 +112,11 @@ def test_a_crash_between_two_batches_of_deletes_leaves_each_document_whole_or_go
             raise Crash
 
     with pytest.raises(Crash), on_reach(die):
-        delete_gone(source.connection, source.lease, moved=True)
+        source.delete()
     left = source.published()
     assert len(left) == 3
     assert all(len(texts) == 2 for texts in left.values())
-    assert delete_gone(source.connection, source.lease, moved=True) == 3
+    assert source.delete() == 3
     assert source.published() == {}
 
 

@@ -93,8 +93,12 @@ class LineSource:
         """List, look at what differs, delete what is gone."""
         self.reconcile()
         seen = self.look()
-        delete_gone(self.connection, self.lease, moved=False)
+        self.delete()
         return seen
+
+    def delete(self) -> int:
+        """Delete what is gone; returns how many documents."""
+        return delete_gone(self.connection, self.lease, chain_key(self.settings, self.lease.source_system))
 
     def stage(self, name: StageName) -> Stage:
         space = self.space() if name == "publish" else None
@@ -130,11 +134,11 @@ class LineSource:
         return self.run_stages()
 
     def run_stages(self) -> dict[str, StageReport]:
-        """Every stage on what the run takes on, then the moved documents go and what is done is settled."""
+        """Every stage on what the run takes on, then what is done is settled and the moved documents go."""
         names: tuple[StageName, ...] = ("parse", "chunk", "mask", "embed", "publish")
         reports = {name: self.run(name) for name in names}
-        delete_gone(self.connection, self.lease, moved=True, taken=self.scope or ())
         self.settle()
+        self.delete()
         return reports
 
     def settle(self) -> None:
