@@ -232,6 +232,8 @@ class Spec:
         if standing and standing.forgotten:
             found.final[of] = found.during[of] = {NONE}
             return
+        if self.damaged:  # what chunk cannot do again at once is published as it was made under the settings of then
+            during |= self._earlier(of, key)
         if of in found.deleted or (standing and not standing.live and not present):
             found.final[of] = {NONE}
             during.add(NONE)
@@ -257,8 +259,6 @@ class Spec:
             found.final[of] = {NONE} if outdated and of in found.quarantined else {old}
             if outdated:  # what fails again and again is given up, which is a quarantine too
                 found.final[of].add(NONE)
-        if self.damaged:  # what chunk cannot do again at once is published as it was made under the settings of then
-            during |= self._earlier(of, key)
         if not present or huge:  # its bytes cannot be read again: what was not parsed, or is lost, stays so
             found.final[of] |= {old, NONE} if self.damaged else {old}
         if self.damaged and (self.world.model.refused or self.world.model.silent):
