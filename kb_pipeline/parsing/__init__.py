@@ -7,7 +7,7 @@ from collections.abc import Collection
 from kb_pipeline.contracts import Element
 from kb_pipeline.media_type import MARKDOWN, TEXT
 
-PARSE_VERSION = 2
+PARSE_VERSION = 3
 
 # What a small load often consists of, and what takes 0.1 CPU seconds to load. unstructured, behind docx, pptx, html and
 # eml, takes over a second, openpyxl and pypdfium2 0.1 each.

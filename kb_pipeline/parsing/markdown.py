@@ -1,26 +1,32 @@
-"""Markdown straight from the parser's tokens: no HTML is made, and none is parsed but what a file holds itself."""
+"""Markdown straight from the parser's events: no HTML is made, and none is parsed but what a file holds itself."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
 from itertools import groupby
+from typing import Any
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+import pyromark
 
 from kb_pipeline.contracts import Element, ElementKind
 from kb_pipeline.parsing.cleaning import join_lines
 from kb_pipeline.parsing.decoding import decode
 from kb_pipeline.parsing.elements import table_elements
 from kb_pipeline.parsing.fragments import fragment_elements, inline_text
+from kb_pipeline.parsing.pipe_tables import set_apart
 
-# As GitHub renders it. The nesting allowed by default, 20, is less than 10 lists deep.
-_MARKDOWN = MarkdownIt("commonmark", {"maxNesting": 100}).enable("table")
-_MARKDOWN.normalizeLink = lambda url: url  # type: ignore[method-assign] # targets are not kept
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 _TABLE_TAG = re.compile(r"<(/?)table\b", re.IGNORECASE)
 _HARD_BREAK = "\v"
+_INLINE = frozenset(("Text", "Code", "InlineHtml", "SoftBreak", "HardBreak", "+Image", "-Image"))
+_MARKS = frozenset(sign + mark for mark in ("Emphasis", "Strong", "Link") for sign in "+-")
+# What a block inside a table of HTML becomes, where only the text of its cells counts.
+_TAGS = {"Paragraph": "p", "Item": "li", "Heading": "p", "CodeBlock": "pre", "TableRow": "p", "TableHead": "p"}
+
+Event = tuple[str, Any]
 
 
 def parse_markdown(data: bytes) -> list[Element]:
@@ -28,14 +34,37 @@ def parse_markdown(data: bytes) -> list[Element]:
     text = decode(data).replace("\r\n", "\n").replace("\x00", "").replace(_HARD_BREAK, "\n")
     matter = _FRONT_MATTER.match(text)
     elements = [Element(matter.group(1), "paragraph")] if matter else []
-    return elements + _Reader(_MARKDOWN.parse(text[matter.end() :] if matter else text)).elements()
+    return elements + _Reader(list(_events(text[matter.end() :] if matter else text))).elements()
+
+
+def _events(text: str) -> Iterator[Event]:
+    """Name and value: `+Heading` and `-Heading` where one begins and ends. As GitHub renders it: with tables."""
+    event: Any  # a name, or a dict of one name
+    for event in pyromark.events(set_apart(text), options=pyromark.Options.ENABLE_TABLES):
+        if isinstance(event, str):
+            yield event, None
+            continue
+        ((name, value),) = event.items()
+        if name in ("Start", "End"):
+            tag, value = (value, None) if isinstance(value, str) else next(iter(value.items()))
+            name = ("+" if name == "Start" else "-") + tag
+        yield name, value
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a paragraph. Of a picture, its text; `said` tells whether the author wrote more than white space."""
+
+    text: str
+    said: bool = True
+    is_picture: bool = False
 
 
 class _Reader:
-    """One walk over the tokens of a file. `kind` is what the next text is: each block token that opens sets it."""
+    """One walk over the events of a file. `kind` is what the next text is: each block that begins sets it."""
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
-        self.tokens = tokens
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
         self.place = 0
         self.unclosed = False
 
@@ -43,107 +72,147 @@ class _Reader:
         found: list[Element] = []
         kind: ElementKind = "paragraph"
         level = None
-        while self.place < len(self.tokens):
-            token = self.tokens[self.place]
-            self.place += 1
-            if token.type == "inline":
-                found += _text_elements(token, kind, level)
+        while self.place < len(self.events):
+            if pieces := self._pieces():
+                found += _text_elements(pieces, kind, level)
                 kind, level = "paragraph", None
-            elif token.type == "heading_open":
-                kind, level = "title", int(token.tag[1:])
-            elif token.type == "list_item_open":
+                continue
+            name, value = self._take()
+            if name == "+Heading":
+                kind, level = "title", int(value["level"][1:])
+            elif name == "+Item":
                 kind = "list_item"
-            elif token.type == "list_item_close":
-                kind = "paragraph"
-            elif token.type in ("fence", "code_block"):
-                found.append(Element(token.content, "code"))
-            elif token.type == "table_open":
+            elif name in ("-Item", "-Heading"):
+                kind, level = "paragraph", None
+            elif name == "+CodeBlock":
+                found.append(Element("".join(self._values("-CodeBlock")), "code"))
+            elif name == "+Table":
                 found += table_elements(list(self._rows()), None)
-            elif token.type == "html_block":
+            elif name == "+HtmlBlock":
                 found += fragment_elements(self._markup())
         return found
 
+    def _take(self) -> Event:
+        self.place += 1
+        return self.events[self.place - 1]
+
+    def _pieces(self) -> list[_Piece]:
+        """The text that begins here, up to where a block begins or ends."""
+        found: list[_Piece] = []
+        while self.place < len(self.events):
+            name, value = self.events[self.place]
+            if name not in _INLINE and name not in _MARKS:
+                break
+            self.place += 1
+            if name == "+Image":
+                found.append(_Piece(self._picture(), is_picture=True))
+            elif name in _INLINE:
+                found.append(_piece(name, value))
+        return found
+
+    def _picture(self) -> str:
+        """The text of a picture, after its beginning; another one in it is a word of it."""
+        found: list[_Piece] = []
+        while (event := self._take())[0] != "-Image":
+            if event[0] == "+Image":
+                found.append(_Piece(self._picture()))
+            elif event[0] in _INLINE:
+                found.append(_piece(*event))
+        return _shown(found)
+
+    def _values(self, end: str) -> Iterator[str]:
+        while (event := self._take())[0] != end:
+            yield event[1]
+
     def _rows(self) -> Iterator[list[str]]:
         row: list[str] = []
-        while self.tokens[self.place].type != "table_close":
-            token = self.tokens[self.place]
-            self.place += 1
-            if token.type == "inline":
-                row.append(_shown(token.children or ()))
-            elif token.type == "tr_close":
+        while (name := self._take()[0]) != "-Table":
+            if name == "+TableCell":
+                row.append(_shown(self._pieces()))
+            elif name in ("-TableHead", "-TableRow"):
                 yield row
                 row = []
 
     def _markup(self) -> str:
-        """The HTML that began one token before. CommonMark ends it at an empty line; neighbours are put together again,
-        and a table is read to its end, with what stands in its cells as Markdown."""
-        first, end, missing = self.place - 1, self.place, _open_tables(self.tokens[self.place - 1].content)
-        while end < len(self.tokens):
-            token = self.tokens[end]
-            if token.type == "html_block":
-                missing += _open_tables(token.content)
-            elif missing <= 0 or self.unclosed:
+        """The HTML that begins here. CommonMark ends it at an empty line; neighbours are put together again, and a
+        table is read to its end, with what stands in its cells as Markdown."""
+        alone = "".join(self._values("-HtmlBlock"))
+        end, missing, inside = self.place, _open_tables(alone), False
+        while end < len(self.events):
+            name, value = self.events[end]
+            if name == "Html":
+                missing += _open_tables(value)
+            elif name == "+HtmlBlock":
+                inside = True
+            elif not inside and (missing <= 0 or self.unclosed):
                 break
+            elif name == "-HtmlBlock":
+                inside = False
             end += 1
         else:
             if missing > 0 and not self.unclosed:  # a table that never ends: what follows is no part of it
                 self.unclosed = True
-                return self.tokens[first].content
-        self.place = end
-        markup: str = _MARKDOWN.renderer.render(self.tokens[first:end], _MARKDOWN.options, {})
-        return markup
+                return alone
+        first, self.place = self.place, end
+        return alone + "".join(map(_as_html, self.events[first:end]))
 
 
 def _open_tables(markup: str) -> int:
     return sum(-1 if closing else 1 for closing in _TABLE_TAG.findall(markup))
 
 
-def _text_elements(inline: Token, kind: ElementKind, level: int | None) -> Iterator[Element]:
+def _as_html(event: Event) -> str:
+    name, value = event
+    if name in ("Html", "InlineHtml"):
+        return str(value)
+    if name in ("Text", "Code"):
+        return escape(value)
+    if name[0] in "+-" and name[1:] in _TAGS:
+        return f"<{'/' if name[0] == '-' else ''}{_TAGS[name[1:]]}>"
+    return " " if name in ("SoftBreak", "HardBreak", "-TableCell") else ""
+
+
+def _piece(name: str, value: str) -> _Piece:
+    if name == "SoftBreak":
+        return _Piece("\n", said=False)
+    if name == "HardBreak":
+        return _Piece(_HARD_BREAK, said=False)
+    if name == "InlineHtml":
+        return _Piece(inline_text(value))
+    return _Piece(value, said=not value.isspace())
+
+
+def _text_elements(pieces: Sequence[_Piece], kind: ElementKind, level: int | None) -> Iterator[Element]:
     """Lines of nothing but pictures are the pictures' texts; a picture in a sentence is a word of it."""
-    children = inline.children or []
-    if kind == "title" or not any(child.type == "image" for child in children):
-        yield Element(_shown(children), kind, level)
+    if kind == "title" or not any(piece.is_picture for piece in pieces):
+        yield Element(_shown(pieces), kind, level)
         return
-    for pictured, lines in groupby(_lines(children), _only_pictures):
-        line = [child for line in lines for child in line]
+    for pictured, lines in groupby(_lines(pieces), _only_pictures):
+        line = [piece for line in lines for piece in line]
         if pictured:
-            yield from (Element(_shown([child]), "image_text") for child in line if child.type == "image")
+            yield from (Element(piece.text, "image_text") for piece in line if piece.is_picture)
         else:
             yield Element(_shown(line), kind, level)
 
 
-def _lines(children: Sequence[Token]) -> Iterator[list[Token]]:
-    line: list[Token] = []
-    for child in children:
-        line.append(child)
-        if child.type in ("softbreak", "hardbreak"):
+def _lines(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
+    line: list[_Piece] = []
+    for piece in pieces:
+        line.append(piece)
+        if piece.text in ("\n", _HARD_BREAK) and not piece.said:
             yield line
             line = []
     yield line
 
 
-def _only_pictures(line: Sequence[Token]) -> bool:
-    shown = [child for child in line if child.type == "image" or child.content.strip()]
-    return bool(shown) and all(child.type == "image" for child in shown)
+def _only_pictures(line: Sequence[_Piece]) -> bool:
+    said = [piece for piece in line if piece.said]
+    return bool(said) and all(piece.is_picture for piece in said)
 
 
-def _shown(children: Sequence[Token]) -> str:
-    """Inline tokens as a reader sees them: lines joined, breaks and tags as blanks, pictures as words."""
-    text = "".join(_pieces(children))
+def _shown(pieces: Iterable[_Piece]) -> str:
+    """Text as a reader sees it: lines joined, breaks and tags as blanks, pictures as words."""
+    text = "".join(piece.text for piece in pieces)
     if "\n" not in text and _HARD_BREAK not in text:
         return text
     return " ".join(join_lines(part.split("\n")) for part in text.split(_HARD_BREAK))
-
-
-def _pieces(children: Sequence[Token]) -> Iterator[str]:
-    for child in children:
-        if child.type == "softbreak":
-            yield "\n"
-        elif child.type == "hardbreak":
-            yield _HARD_BREAK
-        elif child.type == "html_inline":
-            yield inline_text(child.content)
-        elif child.type == "image":
-            yield _shown(child.children or ())
-        else:
-            yield child.content

@@ -43,6 +43,11 @@ _CODEC = pa.Codec("zstd", 1)
 _OLD_FORMAT = b"ARROW1"  # a file of Arrow IPC, as releases before the second version of parse wrote them
 
 
+def warm_up() -> None:
+    """Load what the first table needs: with its first array Arrow imports pandas, which takes 0.3 CPU-s."""
+    pa.array([""])
+
+
 def artifact_path(stage: StageName, fingerprint: str, nonce: str) -> str:
     """Where an artifact of `fingerprint` lies, relative to the object store's root."""
     return f"artifacts/{ROOTS[stage]}/{stage}/{fingerprint[:2]}/{fingerprint}.{nonce}.arrow.zst"

@@ -27,7 +27,9 @@ def words(text: str) -> list[str]:
     return [
         token
         for token in rjieba.cut_for_search(folded, False)
-        if (token.isalnum() or _WORD.search(token)) and (len(token) <= _SURELY_SHORT or _fits(token))
+        # Most tokens that are no words are single blanks and marks: for those the pattern need not be asked.
+        if (token.isalnum() or (len(token) > 1 and _WORD.search(token)))
+        and (len(token) <= _SURELY_SHORT or _fits(token))
     ]
 
 

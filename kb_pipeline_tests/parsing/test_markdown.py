@@ -52,6 +52,35 @@ def test_code_and_tables_inside_a_list_are_code_and_tables() -> None:
     ]
 
 
+def test_a_table_needs_no_empty_line_before_it() -> None:
+    text = "参数如下:\n名称|值 \\| 默认\n--|:-:\nuser|张\n\n> see\n> |a|\n> |-|\n\n- item\n  a|b\n  -|-\n  1|2\n"
+    assert outline(text) == [
+        ("paragraph", None, "参数如下:"),
+        ("table", None, "名称\t值 | 默认\nuser\t张"),
+        ("paragraph", None, "see"),
+        ("paragraph", None, "a"),
+        ("list_item", None, "item"),
+        ("table", None, "a\tb\n1\t2"),
+    ]
+
+
+def test_what_only_looks_like_a_table_is_none() -> None:
+    text = "```\nx\na|b\n-|-\n```\n\n|k|\n|-|\n|l|\n|m|\n|-|\n\ntext\na|b|c\n-|-\n\n"
+    text += "text\nhead\n---\n\n<div>\nx\na|b\n-|-\n</div>\n"
+    assert outline(text) == [
+        ("code", None, "x\na|b\n-|-"),
+        *[("paragraph", None, cell) for cell in "klm-"],
+        ("paragraph", None, "text a|b|c -|-"),
+        ("title", 2, "text head"),
+        ("paragraph", None, "x a|b -|-"),
+    ]
+
+
+def test_lists_of_any_depth_are_read() -> None:
+    found = outline("\n".join("  " * depth + f"- item {depth}" for depth in range(300)))
+    assert found == [("list_item", None, f"item {depth}") for depth in range(300)]
+
+
 def test_front_matter_is_a_paragraph_and_no_heading() -> None:
     assert outline("---\ntitle: 指南\n---\n# 开始\n") == [("paragraph", None, "title: 指南"), ("title", 1, "开始")]
 
