@@ -154,6 +154,7 @@ class History(Watching):
         assert self.paused
         paused, before, rows = self.paused, self.world.written("hint", "source"), self.visible
         stolen = self._holds_lease(paused) and self.world.lease(paused.source) != paused.lease
+        stolen = stolen and paused.at != "lease.before_release"  # that run has ended; another takes a lease of its own
         error = paused.wake(kill=kill)
         self.paused = None
         if error is not None and not isinstance(error, KbError | Killed):
