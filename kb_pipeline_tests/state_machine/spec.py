@@ -232,7 +232,8 @@ class Spec:
         if standing and standing.forgotten:
             found.final[of] = found.during[of] = {NONE}
             return
-        if self.damaged:  # what chunk cannot do again at once is published as it was made under the settings of then
+        unread = standing is not None and standing.version == BROKEN and standing.carries
+        if self.damaged or unread:  # what cannot be done at once is published as an earlier turn made it
             during |= self._earlier(of, key)
         if of in found.deleted or (standing and not standing.live and not present):
             found.final[of] = {NONE}
