@@ -153,9 +153,11 @@ class History(Watching):
         """Let the suspended sync go on. When another took its lease it can change nothing any more."""
         assert self.paused
         paused, before, rows = self.paused, self.world.written("hint", "source"), self.visible
-        stolen = self._holds_lease(paused) and self.world.lease(paused.source) != paused.lease
-        stolen = stolen and paused.at != "lease.before_release"  # that run has ended; another takes a lease of its own
+        held = self.world.lease(paused.source)
+        stolen = self._holds_lease(paused) and held != paused.lease
         error = paused.wake(kill=kill)
+        # It may end a run that had nothing left to write, and begin another under a lease of its own.
+        stolen = stolen and self._token(paused.source) == (held and held[0])
         self.paused = None
         if error is not None and not isinstance(error, KbError | Killed):
             raise error
@@ -177,6 +179,10 @@ class History(Watching):
         """Make a suspended sync of the source lose touch with its lease, if it holds it."""
         if self.paused and self.paused.source == source:
             self.world.expire(source)
+
+    def _token(self, source: str) -> int | None:
+        lease = self.world.lease(source)
+        return lease and lease[0]
 
     def _holds_lease(self, paused: PausedSync) -> bool:
         return bool(paused.lease and paused.lease[1] and paused.lease[1].startswith("run-"))

@@ -14,12 +14,11 @@ class Killed(BaseException):
 
 
 class PausedSync:
-    """Runs `work` until the `nth` pass of `point`. `at` is where that was, `lease` what the source's lease was then."""
+    """Runs `work` until the `nth` pass of `point`. `lease` is what the source's lease was then."""
 
     def __init__(self, source: str, work: Callable[[], object], point: str, nth: int) -> None:
         self.source = source
         self.lease: tuple[int, str | None] | None = None
-        self.at = ""
         self.error: BaseException | None = None
         self._point, self._left = point, nth
         self._work = work
@@ -51,7 +50,6 @@ class PausedSync:
             return
         self._left -= 1
         if self._left == 0:
-            self.at = name
             self._stopped.set()
             assert self._go.wait(PATIENCE_SECONDS), "nobody woke the sync"
             if self._killed:
