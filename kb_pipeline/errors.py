@@ -7,6 +7,7 @@
     │   ├── CorruptDocument       the parser cannot read it
     │   ├── NoText                it opens, and there is no text in it
     │   ├── DocumentTooLarge      over the size limit of the settings
+    │   ├── UnusableKey           no client can ask for an object of that name
     │   ├── TimeLimitExceeded     a worker was ended at its time limit
     │   ├── MemoryLimitExceeded   a worker reached its memory limit
     │   ├── WorkerCrashed         a worker died while it had this document
@@ -75,6 +76,10 @@ class NoText(PermanentError):
 
 class DocumentTooLarge(PermanentError):
     """Over the size limit of the settings."""
+
+
+class UnusableKey(PermanentError):
+    """No client can ask for an object of that name."""
 
 
 class TimeLimitExceeded(PermanentError):

@@ -36,7 +36,7 @@ def backlog(settings: Settings, source_system: str, *, hinted_only: bool = False
     """What is left to do for the source now, or of it the hints alone. A source found in step is noted as checked."""
     with connected(settings) as connection:
         if hinted_only:
-            return count_hints(connection, source_system, chain_key(settings, source_system))
+            return count_hints(connection, source_system)
         return _backlog(connection, settings, source_system)
 
 
@@ -58,7 +58,7 @@ def take_in(
             try_now(connection, source_system)
         if keys is not None:
             add_hints(connection, [(source_system, key) for key in keys])
-            return Intake(None, count_hints(connection, source_system, chain_key(settings, source_system)))
+            return Intake(None, count_hints(connection, source_system))
         seen = _reconcile(connection, settings, source_system, full=full, rehash=rehash)
         return Intake(seen, _backlog(connection, settings, source_system))
 

@@ -40,6 +40,7 @@ class Observation:
         seen = reconcile(connection, self.run.store, source, raw_prefix(source)) if listing else None
         limit, chain = settings.runs.documents, chain_key(settings, source)
         looked = self._looker().look(limit)
+        self.run.state.absent += looked.absent
         report.deleted = self.delete()
         chosen = choose_scope(connection, source, chain, limit, looked.documents)
         if not hinted_only:
@@ -58,7 +59,8 @@ class Observation:
 
     def delete(self) -> int:
         """Delete what the source lacks, unless the brake holds. What lives on under another key stays until that is
-        settled. Moves can be told only when every key was looked at: until then nothing is deleted."""
+        settled. Moves can be told only when every key was looked at: until then nothing is deleted. A run over hinted
+        keys deletes of those alone: what an older listing missed may be back."""
         run = self.run
         if due_hints(run.connection, run.source_system, 1):
             return 0
@@ -77,7 +79,8 @@ class Observation:
         set_brake(run.connection, run.lease, None)
         fault_point("delete.unbraked")
         chain = chain_key(run.settings, run.source_system)
-        return delete_gone(run.connection, run.lease, chain) if deletes.gone else 0
+        among = run.state.absent if run.state.hinted_only else None
+        return delete_gone(run.connection, run.lease, chain, among) if deletes.gone else 0
 
     def _looker(self) -> Looker:
         run, settings = self.run, self.run.settings

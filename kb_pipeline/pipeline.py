@@ -129,9 +129,9 @@ class SourceRun(RunContext):
 
     def backlog(self) -> Backlog:
         """What is left to do for the source; of it the hints alone in a run that takes on nothing else."""
-        chain, access = chain_key(self.settings, self.source_system), access_key(self.settings, self.source_system)
         if self.state.hinted_only:
-            return count_hints(self.connection, self.source_system, chain)
+            return count_hints(self.connection, self.source_system)
+        chain, access = chain_key(self.settings, self.source_system), access_key(self.settings, self.source_system)
         return count_backlog(self.connection, self.source_system, chain, access)
 
     def _is_last(self) -> bool:

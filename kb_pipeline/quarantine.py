@@ -19,6 +19,7 @@ REMEDIES: Mapping[str, str] = {
     "CorruptDocument": "Open it in its application and save it anew.",
     "NoText": "Give it a text layer, or leave it: there is nothing in it to search for.",
     "DocumentTooLarge": "Raise limits.document_mb, or split the document.",
+    "UnusableKey": "Copy the object to another key, and delete this one.",
     "TimeLimitExceeded": "Raise limits.seconds, or split the document.",
     "MemoryLimitExceeded": "Raise limits.memory_mb, or split the document.",
     "GaveUp": "Mend what the message names last, then retry.",

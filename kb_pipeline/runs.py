@@ -32,7 +32,7 @@ T = TypeVar("T")
 class RunState:
     """What the steps of one run share. `scope` are the ids of the documents it takes on: None until raw chose them, or
     when raw is not part of the run; each stage then goes over everything pending. `confirm_deletes`: someone said yes;
-    `hinted_only`: it takes on hinted keys alone.
+    `hinted_only`: it takes on hinted keys alone; of those `absent` were not there.
     `ahead` holds what an earlier stage's turn did of a later one.
     """
 
@@ -41,6 +41,7 @@ class RunState:
     scope: list[str] | None = None
     confirm_deletes: bool = False
     hinted_only: bool = False
+    absent: list[str] = field(default_factory=list)
     retried: int = 0
     ahead: dict[str, StageReport] = field(default_factory=dict)
 

@@ -7,7 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from kb_pipeline.errors import DocumentTooLarge, KbError, ObjectUnavailable, PermanentError, ServiceUnavailable
+from kb_pipeline.errors import (
+    DocumentTooLarge,
+    KbError,
+    ObjectUnavailable,
+    PermanentError,
+    ServiceUnavailable,
+    UnusableKey,
+)
 from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import hash_stream
 from kb_pipeline.media_type import HEAD_BYTES, detect
@@ -25,13 +32,14 @@ BATCH = 200
 @dataclass(slots=True)
 class Observed:
     """What looking at hinted keys told. `changes` counts documents by planning.Change, `documents` are the ids of those
-    that were read."""
+    that were read, `absent` the keys that are not there."""
 
     looked_at: int = 0
     quarantined: int = 0
     failed: int = 0
     changes: dict[Change, int] = field(default_factory=dict)
     documents: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
 
     def count(self, observations: Sequence[Observation]) -> None:
         """Add what became of these."""
@@ -84,6 +92,7 @@ class Looker:
         if absent:
             mark_gone(self.connection, source, absent)
             fault_point("raw.marked_gone")
+            counts.absent += [hint.key for hint in absent]
         counts.looked_at += len(forgotten) + len(absent)
         present = [(hint, seen) for hint, seen in zip(asked, found, strict=True) if seen is not None]
         return list(readers.map(lambda one: self._read(one[0], one[1], known.get(one[0].key)), present))
@@ -94,7 +103,7 @@ class Looker:
             return hint.seen
         try:
             return self.store.head(self.prefix, hint.key)
-        except ObjectUnavailable:  # reading it fails too, and is put on record
+        except (ObjectUnavailable, UnusableKey):  # reading it fails too, and is put on record
             return hint.seen or ObjectInfo(hint.key, 0, None, hint.received_at)
 
     def _read(self, hint: Hint, seen: ObjectInfo, known: Recorded | None) -> Observation:

@@ -14,7 +14,7 @@ from typing import Any
 from kb_pipeline.errors import ArtifactDamaged, GaveUp
 from kb_pipeline.planning import pause_seconds
 from kb_pipeline.store.database import Connection
-from kb_pipeline.store.deletes import count_moving
+from kb_pipeline.store.deletes import count_gone, count_moving
 from kb_pipeline.store.lease import Lease
 
 CHECKED_EVERY_SECONDS = 60
@@ -70,7 +70,8 @@ _DUE = "(retry_at IS NULL OR retry_at <= now())"
 def count_backlog(connection: Connection, source_system: str, chain: str, access_key: str) -> Backlog:
     """How much is left to do; `chain` is the key of all stages under the settings in force (stages.chain_key)."""
     values = {"source": source_system, "chain": chain}
-    keys = count_hints(connection, source_system, chain)
+    keys = count_hints(connection, source_system)
+    gone = count_gone(connection, source_system)
 
     documents = connection.execute(
         "SELECT"  # noqa: S608
@@ -88,6 +89,8 @@ def count_backlog(connection: Connection, source_system: str, chain: str, access
     brake, regroup, paused = source or (None, False, False)
     return replace(
         keys,
+        gone=gone,
+        moving=count_moving(connection, source_system, chain) if gone else 0,
         documents=pending,
         waiting=keys.waiting + failed,
         live=live,
@@ -97,16 +100,16 @@ def count_backlog(connection: Connection, source_system: str, chain: str, access
     )
 
 
-def count_hints(connection: Connection, source_system: str, chain: str) -> Backlog:
-    """The part of the backlog that hints are: what a look at single keys asks, whatever the number of documents."""
+def count_hints(connection: Connection, source_system: str) -> Backlog:
+    """The part of the backlog that keys to look at are: all that a sync of single keys asks, so that its time does not
+    depend on the number of documents."""
     row = connection.execute(
-        f"SELECT count(*) FILTER (WHERE NOT gone AND {_DUE}), count(*) FILTER (WHERE NOT gone AND NOT {_DUE}),"  # noqa: S608
-        " count(*) FILTER (WHERE gone) FROM kb.hint WHERE source_system = %s",
+        f"SELECT count(*) FILTER (WHERE {_DUE}), count(*) FILTER (WHERE NOT {_DUE}) FROM kb.hint"  # noqa: S608
+        " WHERE source_system = %s AND NOT gone",
         (source_system,),
     ).fetchone()
-    due, later, gone = row or (0, 0, 0)
-    moving = count_moving(connection, source_system, chain) if gone else 0
-    return Backlog(hints=due, waiting=later, gone=gone, moving=moving)
+    due, later = row or (0, 0)
+    return Backlog(hints=due, waiting=later)
 
 
 def choose_scope(

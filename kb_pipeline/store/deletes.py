@@ -6,6 +6,8 @@ that what it says can be found meanwhile.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg.types.json import Jsonb
 
 from kb_pipeline.faults import fault_point
@@ -46,6 +48,14 @@ def count_deletes(connection: Connection, source_system: str) -> Deletes:
     return Deletes(gone, moved, *(live or (0, 0)))
 
 
+def count_gone(connection: Connection, source_system: str) -> int:
+    """How many keys of documents are gone from the source and wait to be deleted."""
+    row = connection.execute(
+        "SELECT count(*) FROM kb.hint WHERE source_system = %s AND gone", (source_system,)
+    ).fetchone()
+    return row[0] if row else 0
+
+
 def count_moving(connection: Connection, source_system: str, chain: str) -> int:
     """How many documents that are gone stay until those that hold their bytes are settled under `chain`."""
     row = connection.execute(
@@ -68,12 +78,13 @@ def set_brake(connection: Connection, lease: Lease, deletes: Deletes | None) -> 
         )
 
 
-def delete_gone(connection: Connection, lease: Lease, chain: str) -> int:
+def delete_gone(connection: Connection, lease: Lease, chain: str, among: Sequence[str] | None = None) -> int:
     """Delete documents that are gone: their chunks and vectors in every space, and what the ledger says is published.
-    Those whose bytes live on under another key stay until that is settled under `chain` (stages.chain_key). Small
-    transactions; returns how many documents."""
+    `among`: those of these keys alone. Those whose bytes live on under another key stay until that is settled under
+    `chain` (stages.chain_key). Small transactions; returns how many documents."""
     query = f"SELECT d.document_id, h.key FROM {_GONE} AND NOT {_AHEAD}"  # noqa: S608
-    values = {"source": lease.source_system, "chain": chain, "page": PAGE}
+    query += "" if among is None else " AND h.key = ANY(%(among)s)"
+    values = {"source": lease.source_system, "chain": chain, "page": PAGE, "among": list(among or ())}
     count = 0
     while True:
         with connection.transaction():

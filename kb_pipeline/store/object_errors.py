@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from kb_pipeline.errors import DiskFull, KbError, ObjectStoreUnavailable, ObjectUnavailable
+from kb_pipeline.errors import DiskFull, KbError, ObjectStoreUnavailable, ObjectUnavailable, UnusableKey
 
 
 class Explained(NamedTuple):
@@ -20,6 +20,14 @@ def missing_place(url: str) -> ObjectStoreUnavailable:
     return ObjectStoreUnavailable(
         f"The bucket or folder of {url} does not exist.",
         "Create it, or correct object_store.url (KB_OBJECT_STORE_URL).",
+    )
+
+
+def unusable_key() -> UnusableKey:
+    """A key that obstore refuses to ask for."""
+    return UnusableKey(
+        "Its key has an empty segment (//), one that is . or .., or a control character.",
+        "Copy the object to another key.",
     )
 
 

@@ -8,38 +8,22 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from kb_pipeline.errors import ObjectChanged
-from kb_pipeline.store.object_errors import explain, missing_place, of_one_object
+from kb_pipeline.store import s3_listing
+from kb_pipeline.store.object_errors import explain, missing_place, of_one_object, unusable_key
+from kb_pipeline.store.object_types import ObjectInfo, ObjectStoreConfig
+
+__all__ = ["STREAM_BYTES", "Counter", "ObjectInfo", "ObjectStore", "ObjectStoreConfig", "open_store"]
 
 STREAM_BYTES = 4 * 1024 * 1024
 STALL_SECONDS = 30
 SLOW_SECONDS = 5.0
 SLOW_FAILURES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectStoreConfig:
-    """Enough to open the store in another process. Credentials are not in it: they stay in the environment."""
-
-    url: str
-    endpoint: str | None = None
-    region: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
-    """One object of a listing. `key` is relative to the prefix that was listed; `size` in bytes."""
-
-    key: str
-    size: int
-    etag: str | None
-    modified_at: datetime
-    version_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -54,7 +38,8 @@ class Counter:
 @dataclass(slots=True)
 class ObjectStore:
     """Objects by path below the URL's prefix. Raises ObjectStoreUnavailable and DiskFull, which concern the store, and
-    for one object ObjectChanged when it is gone, ObjectUnavailable when the store answers for others."""
+    for one object ObjectChanged when it is gone, ObjectUnavailable when the store answers for others, UnusableKey when
+    nobody can ask for it."""
 
     config: ObjectStoreConfig
     counter: Counter = field(default_factory=Counter)
@@ -64,22 +49,33 @@ class ObjectStore:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Stream what lies below `prefix`, in the store's order, holding one page at a time."""
         import obstore
+        from obstore.exceptions import InvalidPathError
 
-        start = len(prefix.rstrip("/")) + 1
+        start, key = len(prefix.rstrip("/")) + 1, ""
         with self._errors("list"):
-            for page in obstore.list(self._open(), prefix=prefix):
-                for meta in page:
-                    yield ObjectInfo(
-                        meta["path"][start:], meta["size"], meta["e_tag"], meta["last_modified"], meta["version"]
-                    )
+            try:
+                for page in obstore.list(self._open(), prefix=prefix):
+                    for meta in page:
+                        key = meta["path"][start:]
+                        yield ObjectInfo(key, meta["size"], meta["e_tag"], meta["last_modified"], meta["version"])
+            except InvalidPathError:  # one key is enough
+                if self.config.is_folder:
+                    raise
+                yield from s3_listing.objects_after(self.config, prefix, key)
 
     def folders(self, prefix: str) -> Sequence[str]:
         """Names of the folders right below `prefix`, without what is in them."""
         import obstore
+        from obstore.exceptions import InvalidPathError
 
         start = len(prefix.rstrip("/")) + 1
         with self._errors("list"):
-            found = obstore.list_with_delimiter(self._open(), prefix=prefix)
+            try:
+                found = obstore.list_with_delimiter(self._open(), prefix=prefix)
+            except InvalidPathError:
+                if self.config.is_folder:
+                    raise
+                return s3_listing.folders(self.config, prefix)
         return [path.rstrip("/")[start:] for path in found["common_prefixes"]]
 
     def head(self, prefix: str, key: str) -> ObjectInfo | None:
@@ -156,6 +152,10 @@ class ObjectStore:
             if "NoSuchBucket" in str(error) or verb != "read":
                 raise missing_place(self.config.url) from None
             raise ObjectChanged("An object is gone that the ledger or a listing names.", "Sync again.") from None
+        except ValueError as error:
+            if "Could not parse path" not in str(error):
+                raise
+            raise unusable_key() from None
         except (ex.BaseError, OSError) as error:
             explained = explain(self.config.url, verb, error)
             if explained.perhaps_the_object and self._is_well(time.monotonic() - began > SLOW_SECONDS):
@@ -185,7 +185,7 @@ def _connect(config: ObjectStoreConfig) -> Any:
     from obstore.store import LocalStore, S3Store
 
     parts = urlsplit(config.url)
-    if parts.scheme == "file":
+    if config.is_folder:
         folder = Path(unquote(parts.path))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return LocalStore(prefix=folder)

@@ -9,11 +9,16 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from kb_pipeline.errors import DiskFull, ObjectChanged, ObjectStoreUnavailable
+from kb_pipeline.errors import DiskFull, ObjectChanged, ObjectStoreUnavailable, UnusableKey
+from kb_pipeline.store.database import Connection
+from kb_pipeline.store.lease import Lease
 from kb_pipeline.store.objects import STREAM_BYTES, ObjectStore, ObjectStoreConfig, open_store
+from kb_pipeline.store.overview import quarantined
+from kb_pipeline_tests.support.lines import LineSource
 from kb_pipeline_tests.support.s3 import SERVER, make_bucket
 
 _numbers = itertools.count()
@@ -33,12 +38,18 @@ ODD_KEYS = [
     "star*[x]{y}~^|.txt",
     "..hidden/.dot",
 ]
+# moto takes no key with an empty segment or a line break, Swift lists none with an escape.
+UNUSABLE_KEYS = ["b\tc.txt", *(["n/\x1bescape.txt"] if SERVER == "moto" else ["c//double.txt", "line\nbreak.txt"])]
 
 
 @pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.s3)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "file":
         return ObjectStore(ObjectStoreConfig((tmp_path / "a folder 文件夹").as_uri()))
+    return _in_a_bucket(request)
+
+
+def _in_a_bucket(request: pytest.FixtureRequest) -> ObjectStore:
     endpoint = request.getfixturevalue("s3_endpoint")
     name = f"bucket{next(_numbers)}"
     make_bucket(endpoint, name)
@@ -65,6 +76,34 @@ def test_any_key_comes_back_as_it_was_written(store: ObjectStore, key: str) -> N
     assert b"".join(store.stream(f"raw/hr/{key}")) == key.encode()
     store.delete(f"raw/hr/{key}")
     assert keys(store, "raw/hr") == []
+
+
+@pytest.mark.s3
+def test_a_key_that_no_client_can_ask_for_costs_itself_alone(
+    request: pytest.FixtureRequest, connection: Connection, lease: Lease
+) -> None:
+    store, client = _in_a_bucket(request), request.getfixturevalue("s3_server").client()
+    bucket = urlsplit(store.config.url).netloc
+    for key in UNUSABLE_KEYS:
+        client.put_object(Bucket=bucket, Key=f"some/prefix/raw/hr/{key}", Body=key.encode())
+    client.put_object(Bucket=bucket, Key="some/prefix/raw/no\twhere/a.txt", Body=b"x")
+    source = LineSource(connection, store, lease)
+    source.write(**{name: f"text of {name}" for name in ("a", "m", "z")})
+    assert keys(store, "raw/hr") == sorted([*UNUSABLE_KEYS, "a.txt", "m.txt", "z.txt"])
+    assert sorted(store.folders("raw")) == ["hr", "no\twhere"]
+    for key in UNUSABLE_KEYS:
+        with pytest.raises(UnusableKey, match=r"Copy the object to another key\."):
+            store.get(f"raw/hr/{key}")
+        with pytest.raises(UnusableKey):
+            store.head("raw/hr", key)
+    source.sync()
+    assert source.published() == {name: [f"text of {name}"] for name in ("a", "m", "z")}
+    found = quarantined(connection, "hr")
+    assert [(one.stage, one.error_class) for one in found] == [("raw", "UnusableKey")] * len(UNUSABLE_KEYS)
+    assert source.reconcile().hinted == 0, "listed the same way every time"
+    client.delete_object(Bucket=bucket, Key=f"some/prefix/raw/hr/{UNUSABLE_KEYS[0]}")
+    source.sync()
+    assert len(quarantined(connection, "hr")) == len(UNUSABLE_KEYS) - 1
 
 
 def test_a_listing_says_size_time_and_a_tag_that_changes_with_the_bytes(store: ObjectStore) -> None:
