@@ -13,6 +13,19 @@ import re
 from collections.abc import Callable, Iterable
 
 from kb_pipeline.masking.checksums import bank_card, resident_id
+from kb_pipeline.masking.contextual import find_addresses, find_names, find_secrets, may_hold_words
+from kb_pipeline.masking.cues import any_of
+from kb_pipeline.masking.identifiers import (
+    find_births,
+    find_credit_codes,
+    find_ibans,
+    find_mac_addresses,
+    find_old_resident_ids,
+    find_passports,
+    find_plates,
+    find_social_security_numbers,
+    find_travel_permits,
+)
 from kb_pipeline.masking.money import UNIT_CHARACTERS, find_money
 
 Span = tuple[int, int]
@@ -62,13 +75,45 @@ _CALLED = re.compile(
     r"[^0-9\n+(]{0,12}([+(]{0,2}[0-9](?:[ ().-]{0,2}[0-9]){5,14})(?![0-9])",
     re.IGNORECASE,
 )
+_says_phone = any_of(
+    *[
+        "电话",
+        "電話",
+        "手机",
+        "手機",
+        "座机",
+        "座機",
+        "传真",
+        "傳真",
+        "联系方式",
+        "聯絡",
+        "tel",
+        "phone",
+        "mobile",
+        "cell",
+        "fax",
+        "whatsapp",
+    ]
+)
+_DIALLED = re.compile(
+    r"(?:(?:you can|please|to) (?:call|dial)|(?:answering|reach (?:me|us|you|him|her|them)) (?:at|on))"
+    r"[ :]{1,2}([+(]{0,2}[0-9](?:[ ().-]{0,2}[0-9]){5,14})(?![0-9])",
+    re.IGNORECASE,
+)
+_ANSWERED = re.compile(
+    r"[0-9(+](?<![0-9.-].)(?=([0-9]?(?:[ ().-]{0,2}[0-9]){5,14}(?= ?(?:-|\\,)? ?(?:office|fax|mobile|cell|home)(?![A-Za-z]))))",
+    re.IGNORECASE,
+)
+
+_says_dial = any_of("call", "dial", "answering", "reach")
+_says_line = any_of("office", "fax", "mobile", "cell", "home")
 
 _LOCAL_PART = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+|\[?(?:[0-9]{1,3}\.){3}[0-9]{1,3}\]?")
 
 _QUAD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])(?:/[0-9]{1,2}(?![0-9]))?")
 _COLONS = re.compile(r":[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*")
-_ANY_SIGN = re.compile(rf"[0-9@{UNIT_CHARACTERS}]|:[0-9A-Fa-f.]*:")
+_ANY_SIGN = re.compile(rf"[0-9@{UNIT_CHARACTERS}]|:[0-9A-Fa-f.]*:|[0-9A-Fa-f]{{2}}[-:.][0-9A-Fa-f]{{2}}")
 _HEXADECIMAL = frozenset("0123456789ABCDEFabcdef:.")
 _ZONE_OR_PREFIX = re.compile(r"%[0-9A-Za-z]+|/[0-9]{1,3}(?![0-9])")
 
@@ -79,14 +124,17 @@ def _valid(patterns: Iterable[re.Pattern[str]], text: str, check: Callable[[str]
 
 
 def may_hold_any(text: str) -> bool:
-    """Whether a detector could find anything in a folded text: without a digit, an @, the name of a currency's unit or
-    two colons none can, and half of all prose has none of these."""
-    return _ANY_SIGN.search(text) is not None
+    """Whether a detector could find anything in a folded text: without a digit, an @, the name of a currency's unit, two
+    colons or a word that announces a name none can, and much prose has none of these."""
+    return _ANY_SIGN.search(text) is not None or may_hold_words(text)
 
 
 def find_resident_ids(text: str) -> list[Span]:
-    """Chinese resident identity numbers, with up to one space, hyphen or line break between digits."""
-    return _valid(_RESIDENT, text, resident_id) if _ANY_DIGIT.search(text) else []
+    """Chinese resident identity numbers, with up to one space, hyphen or line break between digits; the 15 digits that
+    were issued until 1999 in one piece."""
+    if not _ANY_DIGIT.search(text):
+        return []
+    return _valid(_RESIDENT, text, resident_id) + find_old_resident_ids(text)
 
 
 def find_bank_cards(text: str) -> list[Span]:
@@ -96,11 +144,17 @@ def find_bank_cards(text: str) -> list[Span]:
 
 def find_phone_numbers(text: str) -> list[Span]:
     """Chinese mobile, fixed and service numbers, North American ones, any that begins with + and a country's code, and
-    any that a word before it calls a telephone number."""
+    any that a word beside it calls a telephone number."""
     if not _ANY_DIGIT.search(text):
         return []
     spans = [(match.start(), match.end(1)) for pattern in _PHONE for match in pattern.finditer(text)]
-    return spans + [match.span(1) for match in _CALLED.finditer(text)]
+    lower = text.lower()
+    if _says_line(lower):
+        spans += [(match.start(), match.end(1)) for match in _ANSWERED.finditer(text)]
+    for says, pattern in ((_says_phone, _CALLED), (_says_dial, _DIALLED)):
+        if says(lower):
+            spans += [match.span(1) for match in pattern.finditer(text)]
+    return spans
 
 
 def find_emails(text: str) -> list[Span]:
@@ -159,11 +213,27 @@ def _ipv6(text: str, start: int, end: int) -> Span | None:
     return start, suffix.end() if suffix else end
 
 
+def with_a_digit(find: Callable[[str], list[Span]]) -> Callable[[str], list[Span]]:
+    """`find` for entities that hold a digit: other texts are not looked through."""
+    return lambda text: find(text) if _ANY_DIGIT.search(text) else []
+
+
 DETECTORS: dict[str, Callable[[str], list[Span]]] = {
     "CN_RESIDENT_ID": find_resident_ids,
+    "CN_CREDIT_CODE": with_a_digit(find_credit_codes),
     "BANK_CARD": find_bank_cards,
-    "PHONE_NUMBER": find_phone_numbers,
+    "IBAN_CODE": with_a_digit(find_ibans),
+    "US_SSN": with_a_digit(find_social_security_numbers),
+    "PASSPORT": with_a_digit(find_passports),
+    "TRAVEL_PERMIT": with_a_digit(find_travel_permits),
+    "LICENSE_PLATE": with_a_digit(find_plates),
     "EMAIL_ADDRESS": find_emails,
+    "PHONE_NUMBER": find_phone_numbers,
+    "MAC_ADDRESS": find_mac_addresses,
     "IP_ADDRESS": find_ip_addresses,
+    "SECRET": find_secrets,
+    "DATE_OF_BIRTH": with_a_digit(find_births),
+    "ADDRESS": find_addresses,
+    "PERSON": find_names,
     "MONEY": find_money,
 }

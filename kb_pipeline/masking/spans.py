@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 # Of two findings of equal length the more specific one names the span.
-_SPECIFIC_FIRST = ("CN_RESIDENT_ID", "BANK_CARD", "EMAIL_ADDRESS", "PHONE_NUMBER", "IP_ADDRESS", "MONEY")
+_SPECIFIC_FIRST = (
+    "CN_RESIDENT_ID", "CN_CREDIT_CODE", "IBAN_CODE", "BANK_CARD", "US_SSN", "PASSPORT", "TRAVEL_PERMIT", "LICENSE_PLATE",
+    "EMAIL_ADDRESS", "PHONE_NUMBER", "MAC_ADDRESS", "IP_ADDRESS", "SECRET", "DATE_OF_BIRTH", "ADDRESS", "PERSON", "MONEY",
+)  # fmt: skip
 
 
 class Finding(NamedTuple):

@@ -10,7 +10,25 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, fi
 
 from kb_pipeline.settings.times import Cron, TimeZone
 
-Entity = Literal["CN_RESIDENT_ID", "PHONE_NUMBER", "BANK_CARD", "EMAIL_ADDRESS", "MONEY", "IP_ADDRESS"]
+Entity = Literal[
+    "CN_RESIDENT_ID",
+    "CN_CREDIT_CODE",
+    "PASSPORT",
+    "TRAVEL_PERMIT",
+    "US_SSN",
+    "PERSON",
+    "ADDRESS",
+    "DATE_OF_BIRTH",
+    "PHONE_NUMBER",
+    "EMAIL_ADDRESS",
+    "BANK_CARD",
+    "IBAN_CODE",
+    "MONEY",
+    "LICENSE_PLATE",
+    "IP_ADDRESS",
+    "MAC_ADDRESS",
+    "SECRET",
+]
 Action = Literal["mask", "keep"]
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 ENTITIES: tuple[Entity, ...] = get_args(Entity)

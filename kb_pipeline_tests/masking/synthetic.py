@@ -1,11 +1,9 @@
 """Personal data of nobody: numbers with right check digits in made-up or reserved ranges, made here."""
 
 from kb_pipeline.masking.checksums import luhn
+from kb_pipeline.settings import ENTITIES
 
-POLICY = dict.fromkeys(
-    ("CN_RESIDENT_ID", "PHONE_NUMBER", "BANK_CARD", "EMAIL_ADDRESS", "MONEY", "IP_ADDRESS"),
-    "mask",
-)
+POLICY = dict.fromkeys(ENTITIES, "mask")
 MOBILE = "13800138000"
 EMAIL = "zhang.wei@example.com"
 CARD = "4111111111111111"

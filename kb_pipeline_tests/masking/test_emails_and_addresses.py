@@ -51,7 +51,7 @@ def test_ip_addresses_are_found(written: str, around: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["256.1.1.1", "1.2.3", "1.2.3.4.5", "1.02.3.4", "12:30:45", "std::vector", "a::b", "00:1a:2b:3c:4d:5e", "::"],
+    ["256.1.1.1", "1.2.3", "1.2.3.4.5", "1.02.3.4", "12:30:45", "std::vector", "a::b", "::"],
 )
 def test_what_is_no_address_stays(text: str) -> None:
     assert mask_text(text, POLICY) == (text, {})
