@@ -56,7 +56,11 @@ _PHONE = (
     *_from("（", rf"0[0-9]{{2,3}}） ?[0-9]{{3,4}}[ -]?[0-9]{{4}}{_EXTENSION}"),
     *_from(r"\+(?<!U.)", rf"[1-9](?:[ .()/-]{{0,2}}[0-9]){{6,14}}{_EXTENSION}"),
 )
-# Any number of six digits and more that is called one.
+# Any number of six digits and more that is called one. A plain search for each word is much faster than the pattern.
+_CALLERS = (
+    *("电话", "電話", "手机", "手機", "座机", "座機", "传真", "傳真", "联系方式", "聯絡"),
+    *("tel", "phone", "mobile", "cell", "fax", "whatsapp"),
+)
 _CALLED = re.compile(
     r"(?:电话|電話|手机|手機|座机|座機|传真|傳真|联系方式|聯絡|(?<![A-Za-z])(?:tel|phone|mobile|cell|fax|whatsapp))"
     r"[^0-9\n+(]{0,12}([+(]{0,2}[0-9](?:[ ().-]{0,2}[0-9]){5,14})(?![0-9])",
@@ -100,7 +104,9 @@ def find_phone_numbers(text: str) -> list[Span]:
     if not _ANY_DIGIT.search(text):
         return []
     spans = [(match.start(), match.end(1)) for pattern in _PHONE for match in pattern.finditer(text)]
-    return spans + [match.span(1) for match in _CALLED.finditer(text)]
+    if any(map(text.lower().__contains__, _CALLERS)):
+        spans += [match.span(1) for match in _CALLED.finditer(text)]
+    return spans
 
 
 def find_emails(text: str) -> list[Span]:
