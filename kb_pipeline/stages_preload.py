@@ -3,14 +3,14 @@
 import gc
 
 from kb_pipeline import chunking, masking, parsing, stages
+from kb_pipeline.collector import collect_seldom
 from kb_pipeline.store import artifacts
 
 parsing.warm_up()
 masking.warm_up()
 artifacts.warm_up()
-# What is loaded now stays for good: the collector need not look through it in every worker. A document makes many small
-# objects and few cycles: looking through them seldom saves a tenth of a worker's time.
+# What is loaded now stays for good: the collector need not look through it in every worker.
 gc.freeze()
-gc.set_threshold(50_000, 20, 50)
+collect_seldom()
 
 __all__ = ["artifacts", "chunking", "masking", "parsing", "stages"]

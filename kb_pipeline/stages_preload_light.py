@@ -6,12 +6,13 @@ A document that comes later all the same finds its parser: the worker that gets 
 import gc
 
 from kb_pipeline import chunking, masking, parsing, stages
+from kb_pipeline.collector import collect_seldom
 from kb_pipeline.store import artifacts
 
 parsing.warm_up(parsing.LIGHT)
 masking.warm_up()
 artifacts.warm_up()
 gc.freeze()  # as in stages_preload
-gc.set_threshold(50_000, 20, 50)
+collect_seldom()
 
 __all__ = ["artifacts", "chunking", "masking", "parsing", "stages"]

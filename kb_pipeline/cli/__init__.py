@@ -13,6 +13,7 @@ import click
 
 from kb_pipeline import console
 from kb_pipeline.cli import erasing, looking, operating, running
+from kb_pipeline.collector import collect_seldom
 from kb_pipeline.errors import KbError
 from kb_pipeline.knowledge_base import KnowledgeBase
 
@@ -52,6 +53,7 @@ for _verb in (
 
 def main() -> None:
     """Entry point: errors as messages with a remedy, never a traceback unless --debug."""
+    collect_seldom()
     as_json, debug = "--json" in sys.argv, "--debug" in sys.argv
     try:
         # Of a verb that ends with click's Exit this is the exit code: click raises it only when it stands alone.

@@ -24,10 +24,12 @@ _STARTS_AT = re.compile("@[A-Za-z0-9]")
 
 _LANGUAGE_SAMPLE = 20_000
 _ENGLISH = re.compile("[A-Za-z]{2,}")
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_OTHER_SCRIPT = re.compile("[^\x00-\x7f\u2000-\u206f\u3000-\u303f\u3400-\u4dbf\u4e00-\u9fff\uff00-\uffef]")
 _SCRIPTS = (
     ("ja", re.compile("[\u3041-\u3096\u30a1-\u30fa]")),
     ("ko", re.compile("[\uac00-\ud7a3]+")),
-    ("zh", re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")),
+    ("zh", _HAN),
     ("en", _ENGLISH),
     ("und", re.compile("[A-Za-z]*[\u00c0-\u024f]+[A-Za-z]*")),
     ("ru", re.compile("[\u0400-\u04ff]+")),
@@ -96,6 +98,9 @@ def language(text: str) -> str:
     sample = text[:_LANGUAGE_SAMPLE]
     if sample.isascii():
         return "en" if _ENGLISH.search(sample) else "und"
+    if not _OTHER_SCRIPT.search(sample):  # most Chinese text: nothing else to count
+        han, english = len(_HAN.findall(sample)), len(_ENGLISH.findall(sample))
+        return "zh" if han and han >= english else "en" if english else "und"
     counts = Counter({code: len(pattern.findall(sample)) for code, pattern in _SCRIPTS})
     han, kana = counts["zh"], counts["ja"]
     if kana and kana * 4 >= han:  # Japanese is written with both
