@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 # GB 11643-1999: weights are 2**(17 - i) mod 11; the remainder picks the check character.
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -54,12 +55,17 @@ def luhn(number: str) -> bool:
 _SHORT_ISSUERS = {13: ("4",), 14: ("30", "36", "38", "39"), 15: ("34", "37", "1800", "2131")}
 
 
+# Longer ones: nobody issues cards that begin otherwise, and order numbers often begin with a year.
+_LONG_ISSUERS = re.compile("2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|[3-69]|8[18]")
+
+
 def bank_card(number: str) -> bool:
     """Whether 13 to 19 digits are the number of a payment card: by the Luhn check, under 16 digits by issuer too."""
     if not 13 <= len(number) <= 19:
         return False
     issuers = _SHORT_ISSUERS.get(len(number))
-    return (issuers is None or number.startswith(issuers)) and luhn(number)
+    issued = number.startswith(issuers) if issuers else _LONG_ISSUERS.match(number) is not None
+    return issued and luhn(number)
 
 
 # GB 32100-2015: I, O, S, V and Z are left out; weights are 3**i mod 31.
