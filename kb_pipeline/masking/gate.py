@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Collection
 
-from kb_pipeline.masking.checksums import luhn, resident_id
+from kb_pipeline.masking.checksums import bank_card, resident_id
 
 _SIGN = re.compile("[0-9@]")  # without one, none of the following can match
 _RUN = re.compile(r"[0-9]{10,}[Xx]?")
@@ -39,7 +39,7 @@ def _number(run: str) -> str | None:
     digits = run.rstrip("Xx")
     if resident_id(run) or resident_id(digits):
         return "CN_RESIDENT_ID"
-    if 16 <= len(digits) <= 19 and luhn(digits):
+    if 16 <= len(digits) <= 19 and bank_card(digits):
         return "BANK_CARD"
     return "PHONE_NUMBER" if _MOBILE.fullmatch(digits) else None
 
