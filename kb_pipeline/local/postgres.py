@@ -7,9 +7,12 @@ its owner only. Start and stop expect the caller to hold the stack's lock.
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kb_pipeline.errors import DatabaseUnavailable
 from kb_pipeline.local import cluster as files
@@ -17,7 +20,12 @@ from kb_pipeline.local import postmaster, processes
 from kb_pipeline.local.cluster import Cluster
 from kb_pipeline.local.processes import HOST, Record
 
+if TYPE_CHECKING:
+    import psycopg
+
 START_SECONDS = 120.0  # crash recovery replays up to max_wal_size
+_RECOVERING = re.compile("in recovery mode|is starting up|not yet accepting connections|is shutting down")
+_POLL_SECONDS = 0.2
 _ATTEMPTS = 4
 _SMALL_SHM = 512 * 2**20  # a parallel index build wants maintenance_work_mem of it; containers often have 64 MiB
 
@@ -114,7 +122,7 @@ def _ensure_database(home: Path, port: int) -> None:
     import psycopg
 
     try:
-        with psycopg.connect(files.dsn(home, port, "postgres"), autocommit=True, connect_timeout=10) as connection:
+        with _connected(home, port) as connection:
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (files.DATABASE,)).fetchone()
             if found is None:
                 connection.execute(f"CREATE DATABASE {files.DATABASE}")
@@ -125,6 +133,20 @@ def _ensure_database(home: Path, port: int) -> None:
             f"The embedded PostgreSQL runs but refuses us ({type(error).__name__}).",
             f"If {files.password_path(home)} was changed, delete it: `kb up` then sets a new password.",
         ) from None
+
+
+def _connected(home: Path, port: int) -> psycopg.Connection:
+    """A connection; while the server recovers from the death of one of its processes, it is asked again."""
+    import psycopg
+
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return psycopg.connect(files.dsn(home, port, "postgres"), autocommit=True, connect_timeout=10)
+        except psycopg.OperationalError as error:
+            if not _RECOVERING.search(str(error)) or time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL_SECONDS)
 
 
 def _record(pid: int, port: int, data: Path) -> Record:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import stat
 from collections.abc import Callable
@@ -50,6 +52,18 @@ def test_two_homes_run_side_by_side(database: Settings, new_home: Callable[[], P
         assert connection.execute("SELECT to_regclass('only_here')").fetchone() == (None,)
     stack.down(other)
     assert stack.status(database)[0].running
+
+
+def test_a_server_that_recovers_is_waited_for(database: Settings) -> None:
+    """PostgreSQL refuses everyone while it makes up for a backend that was killed."""
+    for _ in range(5):
+        with psycopg.connect(stack.database_dsn(database), autocommit=True) as connection:
+            connection.execute("DROP TABLE IF EXISTS unflushed")
+            connection.execute("CREATE TABLE unflushed AS SELECT repeat('x', 900) FROM generate_series(1, 40000)")
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+            stack.up(database)
+    with psycopg.connect(stack.database_dsn(database)) as connection:
+        assert connection.execute("SELECT count(*) FROM unflushed").fetchone() == (40000,)
 
 
 def test_a_port_taken_meanwhile_is_given_up_for_another(database: Settings) -> None:
