@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kb_pipeline.doctor import Finding
     from kb_pipeline.forecasting import SourcePlan
     from kb_pipeline.maintenance import Forgotten, KnownSource
+    from kb_pipeline.masking import MaskedSample
     from kb_pipeline.quarantine import QuarantineReport
     from kb_pipeline.reports import IngestReport, SyncReport
     from kb_pipeline.search.hybrid import Result
@@ -117,6 +118,12 @@ class KnowledgeBase:
     def search(self, text: str, source: str | None = None, limit: int = 10) -> list[Result]:
         """The passages that best answer `text`, by meaning and by word. Empty before the first sync."""
         return querying.search(self.settings, text, source, limit)
+
+    def mask(self, text: str, source: str | None = None) -> MaskedSample:
+        """What the policy of a source system, or of the defaults, makes of `text`. Raises MaskingIncomplete."""
+        from kb_pipeline.masking import show_masking
+
+        return show_masking(text, self.settings.masking_for(source or ""))
 
     def history(self, document: str, source: str | None = None) -> DocumentHistory:
         """A document's versions and stages, by its id, the unique beginning of one, or its name."""

@@ -12,7 +12,7 @@ import sys
 import click
 
 from kb_pipeline import console
-from kb_pipeline.cli import erasing, looking, operating, running
+from kb_pipeline.cli import erasing, looking, masking, operating, running
 from kb_pipeline.collector import collect_seldom
 from kb_pipeline.errors import KbError
 from kb_pipeline.knowledge_base import KnowledgeBase
@@ -40,6 +40,7 @@ for _verb in (
     operating.plan,
     looking.search,
     looking.quarantine,
+    masking.mask,
     operating.doctor,
     operating.verify,
     erasing.gc,

@@ -6,8 +6,19 @@ Importing this package is cheap; the analyzer is loaded by the first call, or by
 from __future__ import annotations
 
 from kb_pipeline.masking.masker import find_personal_data, mask_chunks, mask_name, mask_text, warm_up
+from kb_pipeline.masking.showing import MaskedSample, MaskedSpan, show_masking
 
 # Part of the stage's fingerprint: raise it whenever the same chunks would be masked otherwise.
 MASK_VERSION = 3
 
-__all__ = ["MASK_VERSION", "find_personal_data", "mask_chunks", "mask_name", "mask_text", "warm_up"]
+__all__ = [
+    "MASK_VERSION",
+    "MaskedSample",
+    "MaskedSpan",
+    "find_personal_data",
+    "mask_chunks",
+    "mask_name",
+    "mask_text",
+    "show_masking",
+    "warm_up",
+]

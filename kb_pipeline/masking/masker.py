@@ -39,14 +39,14 @@ def mask_chunks(chunks: Sequence[Chunk], policy: Mapping[str, str], prefix_secti
     is one that begins at the end of a chunk and ends in the next.
     Raises MaskingIncomplete, naming entities and counts only, when the result still holds detectable personal data.
     """
-    entities = _masked_entities(policy)
+    entities = masked_entities(policy)
     apart = _mask_borders([chunk.text for chunk in chunks], entities)
     return [_mask_chunk(chunk, text, entities, prefix_section_path) for chunk, text in zip(chunks, apart, strict=True)]
 
 
 def mask_text(text: str, policy: Mapping[str, str]) -> tuple[MaskedText, dict[str, int]]:
     """`text` masked, and how many spans were replaced, by entity. Raises MaskingIncomplete as mask_chunks does."""
-    (masked,), counts = _mask_parts((text,), _masked_entities(policy))
+    (masked,), counts = _mask_parts((text,), masked_entities(policy))
     return MaskedText(masked), dict(counts)
 
 
@@ -60,12 +60,13 @@ def mask_name(name: str, policy: Mapping[str, str]) -> MaskedText:
 
 def find_personal_data(text: str, policy: Mapping[str, str]) -> dict[str, int]:
     """What is detectable in `text` of the entities that `policy` masks: by the recognizers, or by a cruder scan."""
-    entities = _masked_entities(policy)
+    entities = masked_entities(policy)
     folded = fold(text)
     return dict(Counter(finding.entity for finding in _find(folded, entities)) | gate.scan(folded.text, entities))
 
 
-def _masked_entities(policy: Mapping[str, str]) -> tuple[str, ...]:
+def masked_entities(policy: Mapping[str, str]) -> tuple[str, ...]:
+    """The entities that `policy` masks, in order."""
     return tuple(sorted(entity for entity, action in policy.items() if action == "mask"))
 
 
@@ -121,6 +122,11 @@ def _mask_parts(parts: Sequence[str], entities: Sequence[str]) -> tuple[tuple[st
 
 def _join(parts: Sequence[str], joints: Sequence[str]) -> str:
     return "".join(part + joint for part, joint in zip(parts, joints, strict=True))
+
+
+def personal_data_in(text: str, entities: Collection[str]) -> list[Finding]:
+    """What one look finds in `text`: places that do not overlap, in order."""
+    return _find(fold(text), entities)
 
 
 def _find(folded: Folded, entities: Collection[str]) -> list[Finding]:
