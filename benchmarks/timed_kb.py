@@ -1,8 +1,9 @@
 """The command `kb` with the time its imports took: `python timed_kb.py sync notes --json` ends by printing
 
-    import_s=2.31 sync_s=0.87
+    import_s=2.31 sync_s=0.87 peak_mb=101
 
-import_s: wall seconds inside import statements of the main process; sync_s: the rest, from the first line on.
+import_s: wall seconds inside import statements of the main process; sync_s: the rest, from the first line on; peak_mb:
+its highest resident memory. (ru_maxrss would also hold what the parent had when it forked.)
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -39,6 +41,16 @@ def import_seconds(line: str) -> float:
     return float(line.split()[0].removeprefix("import_s="))
 
 
+def peak_bytes(line: str) -> int:
+    """peak_mb of the line printed last, in bytes."""
+    return int(line.rpartition("peak_mb=")[2]) * 10**6
+
+
+def _peak_kib() -> int:
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+
+
 def main() -> None:
     """Run `kb`, print the times, and end with its exit code."""
     started, imports = time.perf_counter(), ImportTime()
@@ -50,7 +62,8 @@ def main() -> None:
     except SystemExit as end:
         code = end.code
     seconds = time.perf_counter() - started
-    print(f"import_s={imports.seconds:.2f} sync_s={seconds - imports.seconds:.2f}", flush=True)
+    times = f"import_s={imports.seconds:.2f} sync_s={seconds - imports.seconds:.2f}"
+    print(f"{times} peak_mb={_peak_kib() * 1024 / 1e6:.0f}", flush=True)
     sys.exit(code)
 
 

@@ -69,7 +69,7 @@ class Workspace:
             raise RuntimeError(f"kb {arguments[0]} ended with exit code {process.returncode}")
         cpu = usage.ru_utime + usage.ru_stime
         wall, (*_, report, times) = time.perf_counter() - started, text.splitlines()
-        return Cost(cpu, wall, timed_kb.import_seconds(times), usage.ru_maxrss * 1024, json.loads(report))
+        return Cost(cpu, wall, timed_kb.import_seconds(times), timed_kb.peak_bytes(times), json.loads(report))
 
     def documents(self, count: int) -> Path:
         """A folder of `count` small Markdown documents (about 1.5 KB), no two texts alike."""

@@ -29,7 +29,7 @@ from kb_pipeline_tests.e2e.workspace import Workspace, write_files
 from kb_pipeline_tests.support.embedding_stub import embedding_stub
 from kb_pipeline_tests.support.s3 import S3Server
 
-pytestmark = [pytest.mark.long, pytest.mark.corpus, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.long, pytest.mark.s3, pytest.mark.corpus, pytest.mark.timeout(1800)]
 
 SNAPSHOTS = 9
 LOADED_AFRESH = range(SNAPSHOTS) if os.environ.get("KB_FULL_CORPUS") == "1" else (0, 4, 8)
