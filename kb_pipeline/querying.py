@@ -67,22 +67,26 @@ def search(settings: Settings, text: str, source: str | None, limit: int) -> lis
     """
     from kb_pipeline.embedding.vectors import truncate_and_renormalise
     from kb_pipeline.executors import embedding_client
+    from kb_pipeline.masking import mask_query
     from kb_pipeline.search import hybrid
     from kb_pipeline.store.spaces import active_space
 
     if not text.strip():
         raise SettingsError("The search text is empty.", "Type a question or some words.")
     e = settings.embedding
-    if source is not None and source not in (known := known_sources(settings)):
+    known = known_sources(settings)
+    if source is not None and source not in known:
         raise no_such_source(source, known)
+    in_scope = [source] if source is not None else known
     with connected(settings) as connection:
         connection.prepare_threshold = None
         space = active_space(connection)
         if space is None:
             return []
+        query = mask_query(text, [settings.masking_for(name) for name in in_scope])
         client = embedding_client(settings)
         try:
-            native = client.embed_query(text, e.instruction)
+            native = client.embed_query(query.meaning, e.instruction)
         finally:
             client.close()
         if native.shape[-1] != space.native_dimension:
@@ -95,7 +99,7 @@ def search(settings: Settings, text: str, source: str | None, limit: int) -> lis
             connection,
             space,
             truncate_and_renormalise(native[None, :], space.dimension)[0],
-            text,
+            query.wording,
             sources=[source] if source else None,
             limit=limit,
             model_knows_language=e.knows(hybrid.language_of_query(text)),

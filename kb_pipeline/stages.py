@@ -25,7 +25,7 @@ from kb_pipeline.errors import (
 from kb_pipeline.execution.local import peak_rss_bytes
 from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import fingerprint, model_key, sha256_hex, stage_key
-from kb_pipeline.settings import ChunkingSettings, Settings
+from kb_pipeline.settings import ChunkingSettings, MaskingPolicy, Settings
 from kb_pipeline.store.artifacts import read_table, records_to_table, table_to_records, write_table
 from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig, open_store
 from kb_pipeline.store.spaces import Space
@@ -53,7 +53,7 @@ def catalogue(settings: Settings, source_system: str, space: Space | None = None
 
     model = model_key(settings.embedding.model, settings.embedding.revision)
     masking = {
-        "policy": settings.masking_for(source_system),
+        "policy": settings.masking_for(source_system).shape(),
         "prefix_section_path": settings.chunking.prefix_section_path,
     }
     plans: list[tuple[StageName, int, Mapping[str, Any], Place, str]] = [
@@ -116,7 +116,7 @@ class WorkerJob:
     stage: StageName
     store: ObjectStoreConfig
     chunking: ChunkingSettings
-    policy: Mapping[str, str]
+    policy: MaskingPolicy
     following: tuple[tuple[StageName, str], ...] = ()
     light: bool = False
 

@@ -34,8 +34,10 @@ BAD = {
     "unknown setting": ("limits: {hours: 1}", "limits.hours"),
     "a section that is none": ("limits: 3", "limits"),
     "a section that is a list": ("embedding: [a]", "embedding"),
-    "unknown entity": ("defaults: {masking: {PASSPORT: mask}}", "defaults.masking.PASSPORT"),
+    "unknown entity": ("defaults: {masking: {SHOE_SIZE: mask}}", "defaults.masking.SHOE_SIZE"),
     "unknown action": ("defaults: {masking: {MONEY: hunter2}}", "defaults.masking.MONEY"),
+    "partly shown amount": ("defaults: {masking: {MONEY: partial}}", "defaults.masking"),
+    "label with blanks": ("defaults: {masking: {MONEY: <an amount>}}", "defaults.masking.MONEY"),
     "unknown setting of a source": ("sources: {hr: {color: red}}", "sources.hr.color"),
     "source name": ("sources: {Human Resources: {}}", "sources"),
     "object store": ("object_store: {url: 'ftp://hunter2@host'}", "object_store.url"),
@@ -164,10 +166,11 @@ def test_a_masking_policy_masks_whatever_nobody_said_to_keep(load) -> None:  # t
     settings = load(
         "defaults: {masking: {MONEY: keep, IP_ADDRESS: keep}}\nsources: {wiki: {masking: {MONEY: mask}}, hr: {}}"
     )
-    assert settings.masking_for("hr") == {**dict.fromkeys(ENTITIES, "mask"), "MONEY": "keep", "IP_ADDRESS": "keep"}
-    assert settings.masking_for("wiki")["MONEY"] == "mask"
+    kept = {"MONEY": "keep", "IP_ADDRESS": "keep"}
+    assert settings.masking_for("hr").actions == {**dict.fromkeys(ENTITIES, "mask"), **kept}
+    assert settings.masking_for("wiki").action("MONEY") == "mask"
     assert settings.masking_for("unknown to kb.yaml") == settings.masking_for("hr")
-    assert Settings().masking_for("any") == dict.fromkeys(ENTITIES, "mask")
+    assert Settings().masking_for("any").actions == dict.fromkeys(ENTITIES, "mask")
 
 
 @pytest.mark.parametrize("name", ["hr", "a", "0", "a-b_c9", "x" * 63])

@@ -19,8 +19,8 @@ from kb_pipeline.knowledge_base import KnowledgeBase
 @json_option
 @click.pass_obj
 def mask(base: KnowledgeBase, file: TextIO, source: str | None, as_json: bool) -> None:
-    """Mask JSON lines {"text": ..., "lang": ...} from FILE or standard input. Writes a line for each: {"text", "masked",
-    "spans": [{"start", "end", "label"}]}, always as JSON. Nothing is stored, no service is asked."""
+    """Mask JSON lines {"text": ..., "lang": ...} from FILE or standard input. Writes a line for each: {"text",
+    "masked", "spans": [{"start", "end", "label"}]}, always as JSON. Nothing is stored, no service is asked."""
     for number, line in enumerate(file, 1):
         if not line.strip():
             continue

@@ -6,6 +6,7 @@ Importing this package is cheap; the analyzer is loaded by the first call, or by
 from __future__ import annotations
 
 from kb_pipeline.masking.masker import find_personal_data, mask_chunks, mask_name, mask_text, warm_up
+from kb_pipeline.masking.queries import MaskedQuery, mask_query
 from kb_pipeline.masking.showing import MaskedSample, MaskedSpan, show_masking
 
 # Part of the stage's fingerprint: raise it whenever the same chunks would be masked otherwise.
@@ -13,11 +14,13 @@ MASK_VERSION = 3
 
 __all__ = [
     "MASK_VERSION",
+    "MaskedQuery",
     "MaskedSample",
     "MaskedSpan",
     "find_personal_data",
     "mask_chunks",
     "mask_name",
+    "mask_query",
     "mask_text",
     "show_masking",
     "warm_up",

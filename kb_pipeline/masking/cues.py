@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
-def any_of(*words: str) -> Callable[[str], bool]:
-    """A test for texts that hold one of `words`, in these letters."""
+def any_of(words: str) -> Callable[[str], bool]:
+    """A test for texts that hold one of `words` (divided by |), in these letters."""
+    each = tuple(words.split("|"))
 
     def stands_in(text: str) -> bool:
-        return any(map(text.__contains__, words))
+        return any(map(text.__contains__, each))
 
     return stands_in

@@ -12,8 +12,8 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable
 
+from kb_pipeline.masking.addresses import find_addresses, may_hold_addresses
 from kb_pipeline.masking.checksums import bank_card, resident_id
-from kb_pipeline.masking.contextual import find_addresses, find_names, find_secrets, may_hold_words
 from kb_pipeline.masking.cues import any_of
 from kb_pipeline.masking.identifiers import (
     find_births,
@@ -27,6 +27,8 @@ from kb_pipeline.masking.identifiers import (
     find_travel_permits,
 )
 from kb_pipeline.masking.money import UNIT_CHARACTERS, find_money
+from kb_pipeline.masking.names import find_names, may_hold_names
+from kb_pipeline.masking.secrets import find_secrets, may_hold_secrets
 
 Span = tuple[int, int]
 
@@ -75,38 +77,20 @@ _CALLED = re.compile(
     r"[^0-9\n+(]{0,12}([+(]{0,2}[0-9](?:[ ().-]{0,2}[0-9]){5,14})(?![0-9])",
     re.IGNORECASE,
 )
-_says_phone = any_of(
-    *[
-        "电话",
-        "電話",
-        "手机",
-        "手機",
-        "座机",
-        "座機",
-        "传真",
-        "傳真",
-        "联系方式",
-        "聯絡",
-        "tel",
-        "phone",
-        "mobile",
-        "cell",
-        "fax",
-        "whatsapp",
-    ]
-)
+_says_phone = any_of("电话|電話|手机|手機|座机|座機|传真|傳真|联系方式|聯絡|tel|phone|mobile|cell|fax|whatsapp")
 _DIALLED = re.compile(
     r"(?:(?:you can|please|to) (?:call|dial)|(?:answering|reach (?:me|us|you|him|her|them)) (?:at|on))"
     r"[ :]{1,2}([+(]{0,2}[0-9](?:[ ().-]{0,2}[0-9]){5,14})(?![0-9])",
     re.IGNORECASE,
 )
 _ANSWERED = re.compile(
-    r"[0-9(+](?<![0-9.-].)(?=([0-9]?(?:[ ().-]{0,2}[0-9]){5,14}(?= ?(?:-|\\,)? ?(?:office|fax|mobile|cell|home)(?![A-Za-z]))))",
+    r"[0-9(+](?<![0-9.-].)"
+    r"(?=([0-9]?(?:[ ().-]{0,2}[0-9]){5,14}(?= ?(?:-|\\,)? ?(?:office|fax|mobile|cell|home)(?![A-Za-z]))))",
     re.IGNORECASE,
 )
 
-_says_dial = any_of("call", "dial", "answering", "reach")
-_says_line = any_of("office", "fax", "mobile", "cell", "home")
+_says_dial = any_of("call|dial|answering|reach")
+_says_line = any_of("office|fax|mobile|cell|home")
 
 _LOCAL_PART = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+|\[?(?:[0-9]{1,3}\.){3}[0-9]{1,3}\]?")
@@ -124,9 +108,11 @@ def _valid(patterns: Iterable[re.Pattern[str]], text: str, check: Callable[[str]
 
 
 def may_hold_any(text: str) -> bool:
-    """Whether a detector could find anything in a folded text: without a digit, an @, the name of a currency's unit, two
-    colons or a word that announces a name none can, and much prose has none of these."""
-    return _ANY_SIGN.search(text) is not None or may_hold_words(text)
+    """Whether a detector could find anything in a folded text: without a digit, an @, the name of a currency's unit,
+    two colons or a word that announces something none can, and much prose has none of these."""
+    return (
+        _ANY_SIGN.search(text) is not None or may_hold_names(text) or may_hold_addresses(text) or may_hold_secrets(text)
+    )
 
 
 def find_resident_ids(text: str) -> list[Span]:

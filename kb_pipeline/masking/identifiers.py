@@ -35,7 +35,7 @@ _CN_PASSPORT = re.compile(_alone("[EGDSP]", r"(?:[0-9]{8}|[A-HJ-NP-Z][0-9]{7})")
 _PASSPORT_WORD = re.compile(
     rf"(?:护照|護照|[Pp]assport|PASSPORT){_SAYS}([A-Za-z]{{0,2}}[0-9]{{6,9}}[A-Za-z]?){_NOT_AFTER}"
 )
-_says_passport = any_of("护照", "護照", "assport", "PASSPORT")
+_says_passport = any_of("护照|護照|assport|PASSPORT")
 _PERMIT_WORD = re.compile(
     r"(?:通行证|通行證|回乡证|回鄉證|台胞证|臺胞證|居住证|居留证|[Tt]ravel [Pp]ermit|[Hh]ome [Rr]eturn [Pp]ermit)"
     rf"{_SAYS}([A-Z]{{0,2}}[0-9]{{7,10}}(?:\([0-9A-Z]{{1,2}}\))?){_NOT_AFTER}"
@@ -43,7 +43,7 @@ _PERMIT_WORD = re.compile(
 _PERMIT = re.compile(_alone("[HMCW]", r"(?:[0-9]{10}|[0-9]{8}|[A-HJ-NP-Z][0-9]{7})"))
 _PERMIT_NEAR = re.compile(r"港澳|香港|澳门|澳門|台湾|臺灣|通行|回乡|回鄉|[Pp]ermit")
 _NEAR = 24
-_says_permit = any_of("通行", "回乡", "回鄉", "胞证", "胞證", "居住证", "居留证", "港", "澳", "台湾", "臺灣", "ermit")
+_says_permit = any_of("通行|回乡|回鄉|胞证|胞證|居住证|居留证|港|澳|台湾|臺灣|ermit")
 
 _PROVINCE_SIGNS = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
 _PLATE = re.compile(
@@ -62,7 +62,7 @@ _SSN_WORD = re.compile(
     r"([0-9]{3})[- .]?([0-9]{2})[- .]?([0-9]{4})(?![0-9])"
 )
 
-_says_security = any_of("SSN", "ssn", "ecurity")
+_says_security = any_of("SSN|ssn|ecurity")
 
 _MONTHS = (
     "(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:t(?:ember)?)?|Oct(?:ober)?"
@@ -74,16 +74,17 @@ _DATE = (
     rf"|[0-9]{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTHS},? [0-9]{{4}})"
 )
 _BIRTH = re.compile(
-    r"(?:出生(?:日期|年月日?|时间)?|生日|生于|[Dd]ate [Oo]f [Bb]irth|DATE OF BIRTH|DOB|D\.O\.B\.?|[Bb]irth ?(?:day|date)"
-    r"|[Bb]orn(?: on)?)[ \t]*(?:[(（][^)）\n]{0,12}[)）])?[ \t]*(?:是|为|為|于|於|在|is|was|on)?[ \t]*[:：=]*[ \t]*"
+    r"(?:出生(?:日期|年月日?|时间)?|生日|生于|[Dd]ate [Oo]f [Bb]irth|DATE OF BIRTH|DOB|D\.O\.B\.?"
+    r"|[Bb]irth ?(?:day|date)|[Bb]orn(?: on)?)[ \t]*(?:[(（][^)）\n]{0,12}[)）])?[ \t]*(?:是|为|為|于|於|在|is|was|on)?[ \t]*[:：=]*[ \t]*"
     rf"({_DATE})"
 )
-_says_born = any_of("出生", "生日", "生于", "irth", "BIRTH", "DOB", "D.O.B", "orn")
+_says_born = any_of("出生|生日|生于|irth|BIRTH|DOB|D.O.B|orn")
 _BORN_AFTER = re.compile(rf"({_DATE}) ?(?:出生|生(?=[,，。；;)）]))")
 
 
 def find_old_resident_ids(text: str) -> list[Span]:
-    """Chinese resident identity numbers of 15 digits, issued until 1999: a region and a date of birth, no check digit."""
+    """Chinese resident identity numbers of 15 digits, as issued until 1999: a region and a date of birth, no check
+    digit."""
     return [match.span() for match in _OLD_RESIDENT.finditer(text) if _old_resident_id(match.group())]
 
 
@@ -111,7 +112,8 @@ def find_passports(text: str) -> list[Span]:
 
 
 def find_travel_permits(text: str) -> list[Span]:
-    """Permits between the mainland, Hong Kong, Macau and Taiwan: called so, or shaped so and not far from such a word."""
+    """Permits between the mainland, Hong Kong, Macau and Taiwan: called so, or shaped so and not far from such a
+    word."""
     if not _says_permit(text):
         return []
     spans = [match.span(1) for match in _PERMIT_WORD.finditer(text)]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import accumulate, pairwise
 
 from kb_pipeline import identity
 from kb_pipeline.contracts import Chunk, MaskedChunk, MaskedText
 from kb_pipeline.errors import MaskingIncomplete
 from kb_pipeline.masking import gate
 from kb_pipeline.masking.bootstrap import load_presidio
-from kb_pipeline.masking.detectors import may_hold_any
-from kb_pipeline.masking.folding import Folded, fold
-from kb_pipeline.masking.spans import Finding, merge_overlaps, replace_spans
+from kb_pipeline.masking.folding import fold
+from kb_pipeline.masking.redacting import TAKEN, find_all, find_once, replace_spans
+from kb_pipeline.masking.replacing import replacement
+from kb_pipeline.masking.spans import Finding, merge_overlaps
+from kb_pipeline.settings.policy import ENTITIES, MaskingPolicy
 
 NAME_WITHHELD = MaskedText("(name withheld)")
 
@@ -22,6 +25,9 @@ _PATH_SEPARATOR = " > "
 _REACH = 2
 _DIGIT_LAST = re.compile(r"\d[ -]?\Z")
 _DIGIT_FIRST = re.compile(r"[\dXx]")
+
+# Findings that are known before a text is looked at, with what they stand for as a whole.
+Known = Mapping[Finding, str]
 
 
 def warm_up() -> None:
@@ -32,25 +38,26 @@ def warm_up() -> None:
     analyzer()
 
 
-def mask_chunks(chunks: Sequence[Chunk], policy: Mapping[str, str], prefix_section_path: bool) -> list[MaskedChunk]:
-    """Every chunk with what `policy` (entity -> "mask" or "keep") says to mask replaced by `<ENTITY>`.
+def mask_chunks(chunks: Sequence[Chunk], policy: MaskingPolicy, prefix_section_path: bool) -> list[MaskedChunk]:
+    """Every chunk with what `policy` does not keep replaced as it says.
 
     Section paths are masked with the text they stand before, so that a number across their border is seen too, and so
     is one that begins at the end of a chunk and ends in the next.
     Raises MaskingIncomplete, naming entities and counts only, when the result still holds detectable personal data.
     """
-    entities = masked_entities(policy)
-    apart = _mask_borders([chunk.text for chunk in chunks], entities)
-    return [_mask_chunk(chunk, text, entities, prefix_section_path) for chunk, text in zip(chunks, apart, strict=True)]
+    crossing = _crossing_borders([chunk.text for chunk in chunks], policy)
+    return [
+        _mask_chunk(chunk, known, policy, prefix_section_path) for chunk, known in zip(chunks, crossing, strict=True)
+    ]
 
 
-def mask_text(text: str, policy: Mapping[str, str]) -> tuple[MaskedText, dict[str, int]]:
+def mask_text(text: str, policy: MaskingPolicy) -> tuple[MaskedText, dict[str, int]]:
     """`text` masked, and how many spans were replaced, by entity. Raises MaskingIncomplete as mask_chunks does."""
-    (masked,), counts = _mask_parts((text,), masked_entities(policy))
+    (masked,), counts = _mask_parts((text,), policy)
     return MaskedText(masked), dict(counts)
 
 
-def mask_name(name: str, policy: Mapping[str, str]) -> MaskedText:
+def mask_name(name: str, policy: MaskingPolicy) -> MaskedText:
     """A file's name as people and logs are shown it. Never raises: a name must not cost more than itself."""
     try:
         return mask_text(name, policy)[0]
@@ -58,31 +65,44 @@ def mask_name(name: str, policy: Mapping[str, str]) -> MaskedText:
         return NAME_WITHHELD
 
 
-def find_personal_data(text: str, policy: Mapping[str, str]) -> dict[str, int]:
-    """What is detectable in `text` of the entities that `policy` masks: by the recognizers, or by a cruder scan."""
-    entities = masked_entities(policy)
-    folded = fold(text)
-    return dict(Counter(finding.entity for finding in _find(folded, entities)) | gate.scan(folded.text, entities))
+def spans_of(text: str, policy: MaskingPolicy) -> Sequence[Finding]:
+    """The places of `text` that `policy` replaces. Raises MaskingIncomplete as mask_chunks does."""
+    found = find_all(text, policy.entities)
+    _check(found.rest, policy)
+    return found.findings
 
 
-def masked_entities(policy: Mapping[str, str]) -> tuple[str, ...]:
-    """The entities that `policy` masks, in order."""
-    return tuple(sorted(entity for entity, action in policy.items() if action == "mask"))
+def find_personal_data(masked: str, policy: MaskingPolicy) -> dict[str, int]:
+    """What is detectable in a masked text of the entities that `policy` replaces: by the recognizers, or by a cruder
+    scan. What `policy` itself puts in is left out."""
+    rest = fold(_tokens_of(policy.shown_labels).sub(TAKEN, masked))
+    found = Counter(finding.entity for finding in find_once(rest, policy.entities))
+    return dict(found | gate.scan(rest.text, policy.entities))
 
 
-def _mask_borders(texts: list[str], entities: Sequence[str]) -> list[str]:
-    """Texts of neighbouring chunks with numbers that cross from one into the next replaced on both sides."""
+@cache
+def _tokens_of(labels: tuple[str, ...]) -> re.Pattern[str]:
+    hexadecimal = f"[0-9a-f]{{{2 * identity.PSEUDONYM_BYTES}}}"
+    own = "".join(f"|{re.escape(label)}" for label in labels)
+    return re.compile(f"<(?:{'|'.join(ENTITIES)})(?:_{hexadecimal})?>{own}")
+
+
+def _crossing_borders(texts: Sequence[str], policy: MaskingPolicy) -> list[Known]:
+    """For each of neighbouring texts, the parts in it of numbers that cross from one into the next."""
+    known: list[dict[Finding, str]] = [{} for _ in texts]
     for left, right in pairwise(range(len(texts))):
-        if _DIGIT_LAST.search(texts[left][-_REACH:]) and _DIGIT_FIRST.match(texts[right]):
-            pair, joints, border = (texts[left], texts[right]), ("\n", ""), len(texts[left])
-            found = _find(fold(_join(pair, joints)), entities)
-            crossing = [finding for finding in found if finding.start < border < finding.end]
-            texts[left], texts[right] = replace_spans(pair, joints, crossing)
-    return texts
+        if not (_DIGIT_LAST.search(texts[left][-_REACH:]) and _DIGIT_FIRST.match(texts[right])):
+            continue
+        border, both = len(texts[left]), f"{texts[left]}\n{texts[right]}"
+        for entity, start, end in find_all(both, policy.entities).findings:
+            if start < border < end:
+                known[left][Finding(entity, start, border)] = both[start:end]
+                known[right][Finding(entity, 0, end - border - 1)] = both[start:end]
+    return [dict(sorted(of_one.items(), key=lambda item: item[0].start)) for of_one in known]
 
 
-def _mask_chunk(chunk: Chunk, text: str, entities: Sequence[str], prefix_section_path: bool) -> MaskedChunk:
-    parts, counts = _mask_parts((*chunk.section_path, text), entities)
+def _mask_chunk(chunk: Chunk, known: Known, policy: MaskingPolicy, prefix_section_path: bool) -> MaskedChunk:
+    parts, counts = _mask_parts((*chunk.section_path, chunk.text), policy, known)
     *titles, content = parts
     path = _PATH_SEPARATOR.join(titles)
     embed_text = f"{path}\n{content}" if prefix_section_path and titles else content
@@ -101,47 +121,41 @@ def _mask_chunk(chunk: Chunk, text: str, entities: Sequence[str], prefix_section
     )
 
 
-def _mask_parts(parts: Sequence[str], entities: Sequence[str]) -> tuple[tuple[str, ...], Counter[str]]:
-    """Mask titles and the text under them; a span across a border is replaced on both sides of it.
-
-    Taking one number out can free another that touched it, so this goes on until nothing is found. It ends: whatever is
-    found holds a digit, a numeral, an @ or a colon, and no label does.
-    """
-    counts: Counter[str] = Counter()
+def _mask_parts(
+    parts: Sequence[str], policy: MaskingPolicy, known: Known | None = None
+) -> tuple[tuple[str, ...], Counter[str]]:
+    """Mask titles and the text under them (the last part, where `known` findings stand); a span across a border is
+    replaced on both sides of it."""
     joints = [*(_PATH_SEPARATOR for _ in parts[2:]), *("\n" for _ in parts[1:2]), ""]
-    folded = fold(_join(parts, joints))
-    while found := _find(folded, entities):
-        counts.update(finding.entity for finding in found)
-        parts = replace_spans(parts, joints, found)
-        folded = fold(_join(parts, joints))
-    remaining = gate.scan(folded.text, entities)
+    text = "".join(part + joint for part, joint in zip(parts, joints, strict=True))
+    begins = [0, *accumulate(len(part) + len(joint) for part, joint in zip(parts, joints, strict=True))][:-1]
+    values = {_moved(finding, begins[-1]): value for finding, value in (known or {}).items()}
+    found = find_all(text, policy.entities, merge_overlaps(list(values)))
+    _check(found.rest, policy)
+    if not found.findings:
+        return tuple(parts), Counter()
+
+    def shown(finding: Finding) -> str:
+        return replacement(finding.entity, values.get(finding, text[finding.start : finding.end]), policy)
+
+    instead = {finding: shown(finding) for finding in found.findings}
+    masked = []
+    for begin, part in zip(begins, parts, strict=True):
+        within = {_moved(f, -begin).within(len(part)): instead[f] for f in found.findings}
+        masked.append(replace_spans(part, [f for f in within if f.start < f.end], within.__getitem__))
+    return tuple(masked), Counter(finding.entity for finding in found.findings)
+
+
+def _moved(finding: Finding, by: int) -> Finding:
+    return Finding(finding.entity, finding.start + by, finding.end + by)
+
+
+def _check(rest: str, policy: MaskingPolicy) -> None:
+    remaining = gate.scan(rest, policy.entities)
     if remaining:
-        raise _incomplete(remaining)
-    return tuple(parts), counts
-
-
-def _join(parts: Sequence[str], joints: Sequence[str]) -> str:
-    return "".join(part + joint for part, joint in zip(parts, joints, strict=True))
-
-
-def personal_data_in(text: str, entities: Collection[str]) -> list[Finding]:
-    """What one look finds in `text`: places that do not overlap, in order."""
-    return _find(fold(text), entities)
-
-
-def _find(folded: Folded, entities: Collection[str]) -> list[Finding]:
-    if not entities or not may_hold_any(folded.text):
-        return []
-    load_presidio()
-    from kb_pipeline.masking.recognizers import analyze
-
-    found = analyze(folded.text, tuple(entities))
-    return merge_overlaps([Finding(entity, *folded.span(start, end)) for entity, start, end in found])
-
-
-def _incomplete(remaining: Mapping[str, int]) -> MaskingIncomplete:
-    named = ", ".join(f"{entity} ({count})" for entity, count in sorted(remaining.items()))
-    return MaskingIncomplete(
-        f"Masked text still holds what looks like personal data: {named}.",
-        "Set the entity to keep in the source's masking policy if it is none, or report the pattern that was missed.",
-    )
+        named = ", ".join(f"{entity} ({count})" for entity, count in sorted(remaining.items()))
+        raise MaskingIncomplete(
+            f"Masked text still holds what looks like personal data: {named}.",
+            "Set the entity to keep in the source's masking policy if it is none, or report the pattern that was"
+            " missed.",
+        )

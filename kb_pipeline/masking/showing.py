@@ -1,17 +1,16 @@
-"""What a policy does to one text, with every place in the text as it was: for people who try a policy before they trust it."""
+"""What a policy does to one text, with every place in it: for people who try a policy before they trust it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kb_pipeline.masking.masker import mask_text, masked_entities, personal_data_in
-from kb_pipeline.masking.spans import label
+from kb_pipeline.masking.masker import mask_text, spans_of
+from kb_pipeline.settings.policy import MaskingPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedSpan:
-    """text[start:end] of the original was replaced by `<label>`."""
+    """text[start:end] of the original was replaced: it is a `label`."""
 
     start: int
     end: int
@@ -27,18 +26,7 @@ class MaskedSample:
     spans: tuple[MaskedSpan, ...]
 
 
-def show_masking(text: str, policy: Mapping[str, str]) -> MaskedSample:
-    """Mask `text` as a document's is masked, remembering where each span stood. Raises MaskingIncomplete."""
-    entities = masked_entities(policy)
-    current, places = text, [(at, at + 1) for at in range(len(text))]
-    spans: list[MaskedSpan] = []
-    while found := personal_data_in(current, entities):
-        for entity, start, end in reversed(found):
-            whole = places[start][0], places[end - 1][1]
-            spans = [span for span in spans if not (whole[0] <= span.start and span.end <= whole[1])]
-            spans.append(MaskedSpan(*whole, entity))
-            shown = label(entity)
-            current = current[:start] + shown + current[end:]
-            places[start:end] = [whole] * len(shown)
-    masked, _ = mask_text(text, policy)
-    return MaskedSample(text, masked, tuple(sorted(spans, key=lambda span: span.start)))
+def show_masking(text: str, policy: MaskingPolicy) -> MaskedSample:
+    """Mask `text` as a document's is masked, and tell where each span stands. Raises MaskingIncomplete."""
+    spans = tuple(MaskedSpan(start, end, entity) for entity, start, end in spans_of(text, policy))
+    return MaskedSample(text, mask_text(text, policy)[0], spans)

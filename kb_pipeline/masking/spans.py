@@ -1,4 +1,4 @@
-"""Findings that overlap become one, and findings become labels. Pure functions over offsets."""
+"""Findings that overlap become one. Pure functions over offsets."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 # Of two findings of equal length the more specific one names the span.
 _SPECIFIC_FIRST = (
-    "CN_RESIDENT_ID", "CN_CREDIT_CODE", "IBAN_CODE", "BANK_CARD", "US_SSN", "PASSPORT", "TRAVEL_PERMIT", "LICENSE_PLATE",
-    "EMAIL_ADDRESS", "PHONE_NUMBER", "MAC_ADDRESS", "IP_ADDRESS", "SECRET", "DATE_OF_BIRTH", "ADDRESS", "PERSON", "MONEY",
-)  # fmt: skip
+    *("CN_RESIDENT_ID", "CN_CREDIT_CODE", "IBAN_CODE", "BANK_CARD", "US_SSN", "PASSPORT", "TRAVEL_PERMIT"),
+    *("LICENSE_PLATE", "EMAIL_ADDRESS", "PHONE_NUMBER", "MAC_ADDRESS", "IP_ADDRESS", "SECRET", "DATE_OF_BIRTH"),
+    *("ADDRESS", "PERSON", "MONEY"),
+)
 
 
 class Finding(NamedTuple):
@@ -18,6 +19,10 @@ class Finding(NamedTuple):
     entity: str
     start: int
     end: int
+
+    def within(self, length: int) -> Finding:
+        """The part of it between 0 and `length`; empty (start >= end) if it stands elsewhere."""
+        return Finding(self.entity, max(self.start, 0), min(self.end, length))
 
 
 def merge_overlaps(findings: Sequence[Finding]) -> list[Finding]:
@@ -40,25 +45,3 @@ def merge_overlaps(findings: Sequence[Finding]) -> list[Finding]:
 
 def _rank(entity: str) -> int:
     return _SPECIFIC_FIRST.index(entity)
-
-
-def label(entity: str) -> str:
-    """What stands for a masked span."""
-    return f"<{entity}>"
-
-
-def replace_spans(parts: Sequence[str], joints: Sequence[str], findings: Sequence[Finding]) -> tuple[str, ...]:
-    """`parts` with each finding replaced by its label. Offsets count over every part and the joint that follows it;
-    a finding that crosses a joint is replaced in every part that it touches."""
-    replaced = []
-    begin = 0
-    for part, joint in zip(parts, joints, strict=True):
-        pieces, done = [], 0
-        for entity, start, end in findings:
-            left, right = max(start - begin, 0), min(end - begin, len(part))
-            if left < right:
-                pieces += [part[done:left], label(entity)]
-                done = right
-        replaced.append("".join((*pieces, part[done:])))
-        begin += len(part) + len(joint)
-    return tuple(replaced)

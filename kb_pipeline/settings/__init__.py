@@ -6,6 +6,7 @@ KB_DATABASE_DSN      PostgreSQL; unset means the embedded one under KB_HOME
 KB_OBJECT_STORE_URL  overrides object_store.url
 KB_EMBEDDING_URLS    overrides embedding.urls, separated by commas
 KB_EMBEDDING_API_KEY key for the embedding service, if it wants one
+KB_PSEUDONYM_KEY     ID:SECRET, for entities that a masking policy replaces by pseudonyms
 KB_ALERT_WEBHOOK_URL overrides alerts.webhook_url
 KB_NOTIFICATION_QUEUE_URL  overrides notifications.queue_url
 AWS_*                credentials and region for s3:// URLs, as boto3 and obstore read them
@@ -14,10 +15,10 @@ AWS_*                credentials and region for s3:// URLs, as boto3 and obstore
 from __future__ import annotations
 
 from kb_pipeline.settings.loading import load_settings
+from kb_pipeline.settings.policy import ENTITIES, MaskingPolicy, PseudonymKey, strictest
 from kb_pipeline.settings.root import SOURCE_NAME, Settings, check_source_name
 from kb_pipeline.settings.sections import (
     DEFAULT_MODEL,
-    ENTITIES,
     AccessRule,
     AlertSettings,
     AutomationSettings,
@@ -47,12 +48,15 @@ __all__ = [
     "EmbeddingSettings",
     "LeaseSettings",
     "LimitSettings",
+    "MaskingPolicy",
     "NotificationSettings",
     "ObjectStoreSettings",
+    "PseudonymKey",
     "RetentionSettings",
     "RunSettings",
     "Settings",
     "SourceSettings",
     "check_source_name",
     "load_settings",
+    "strictest",
 ]

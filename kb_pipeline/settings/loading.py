@@ -10,9 +10,10 @@ import yaml
 from pydantic import ValidationError
 
 from kb_pipeline.errors import SettingsError
+from kb_pipeline.settings.policy import PseudonymKey
 from kb_pipeline.settings.root import Settings
 
-_FROM_ENVIRONMENT_ONLY = ("home", "config_path", "dagster_home", "database_dsn", "embedding_api_key")
+_FROM_ENVIRONMENT_ONLY = ("home", "config_path", "dagster_home", "database_dsn", "embedding_api_key", "pseudonym_key")
 
 
 def load_settings(
@@ -35,10 +36,18 @@ def load_settings(
     raw["config_path"] = path.absolute() if path.is_file() else None
     raw["database_dsn"] = environ.get("KB_DATABASE_DSN") or None
     raw["embedding_api_key"] = environ.get("KB_EMBEDDING_API_KEY") or None
+    raw["pseudonym_key"] = _pseudonym_key(environ.get("KB_PSEUDONYM_KEY"))
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
         raise _explain(error, path, origin) from None
+
+
+def _pseudonym_key(written: str | None) -> PseudonymKey | None:
+    try:
+        return PseudonymKey.read(written) if written else None
+    except ValueError as error:
+        raise SettingsError(f"KB_PSEUDONYM_KEY {error}.", "docs/privacy.md says how to make one.") from None
 
 
 def _read_yaml(path: Path) -> dict[str, object]:

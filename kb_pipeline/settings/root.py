@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
+from kb_pipeline.errors import SettingsError
+from kb_pipeline.settings.policy import ENTITIES, MASK, MaskingPolicy, PseudonymKey
 from kb_pipeline.settings.sections import (
-    ENTITIES,
     AlertSettings,
     AutomationSettings,
     ChunkingSettings,
@@ -52,6 +53,7 @@ class Settings(Section):
     dagster_home: Path | None = Field(default=None, exclude=True)
     database_dsn: SecretStr | None = Field(default=None, exclude=True)
     embedding_api_key: SecretStr | None = Field(default=None, exclude=True)
+    pseudonym_key: PseudonymKey | None = Field(default=None, exclude=True)
 
     @field_validator("sources")
     @classmethod
@@ -60,12 +62,18 @@ class Settings(Section):
             check_source_name(name)
         return sources
 
-    def masking_for(self, source_system: str) -> dict[str, str]:
-        """The masking policy of a source: entity -> action, every entity named."""
+    def masking_for(self, source_system: str) -> MaskingPolicy:
+        """The masking policy of a source, every entity named. Raises SettingsError if it needs a key and has none."""
         own = self.sources.get(source_system, SourceSettings()).masking
-        policy: dict[str, str] = dict.fromkeys(ENTITIES, "mask")
+        actions: dict[str, str] = dict.fromkeys(ENTITIES, MASK)
         for layer in (self.defaults.masking, own):
-            policy.update(layer.items())
+            actions.update(layer.items())
+        policy = MaskingPolicy(actions, self.pseudonym_key)
+        if policy.makes_pseudonyms and policy.key is None:
+            raise SettingsError(
+                f"The masking policy of {source_system or 'defaults'} makes pseudonyms, and there is no key for them.",
+                "Set KB_PSEUDONYM_KEY to ID:SECRET; docs/privacy.md says how to make and change one.",
+            )
         return policy
 
     def access_groups(self, source_system: str, key: str) -> list[str]:

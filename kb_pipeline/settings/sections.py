@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
+from kb_pipeline.settings.policy import Action, Entity, check_actions
 from kb_pipeline.settings.times import Cron, TimeZone
 
-Entity = Literal[
-    "CN_RESIDENT_ID",
-    "CN_CREDIT_CODE",
-    "PASSPORT",
-    "TRAVEL_PERMIT",
-    "US_SSN",
-    "PERSON",
-    "ADDRESS",
-    "DATE_OF_BIRTH",
-    "PHONE_NUMBER",
-    "EMAIL_ADDRESS",
-    "BANK_CARD",
-    "IBAN_CODE",
-    "MONEY",
-    "LICENSE_PLATE",
-    "IP_ADDRESS",
-    "MAC_ADDRESS",
-    "SECRET",
-]
-Action = Literal["mask", "keep"]
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
-ENTITIES: tuple[Entity, ...] = get_args(Entity)
+Actions = Annotated[Mapping[Entity, Action], AfterValidator(check_actions)]
 
 
 class Section(BaseModel):
@@ -139,7 +120,7 @@ class SourceSettings(Section):
     document holds; a document that none matches has no groups."""
 
     description: str = ""
-    masking: Mapping[Entity, Action] = Field(default_factory=dict)
+    masking: Actions = Field(default_factory=dict)
     access: tuple[AccessRule, ...] = ()
     cron: Cron | None = None
     timezone: TimeZone | None = None
@@ -148,7 +129,7 @@ class SourceSettings(Section):
 class DefaultSettings(Section):
     """What holds for every source that does not say otherwise. An entity not named here is masked."""
 
-    masking: Mapping[Entity, Action] = Field(default_factory=dict)
+    masking: Actions = Field(default_factory=dict)
     cron: Cron | None = None
     timezone: TimeZone | None = None
 

@@ -1,13 +1,19 @@
 """Personal data of nobody: numbers with right check digits in made-up or reserved ranges, made here."""
 
 from kb_pipeline.masking.checksums import luhn
-from kb_pipeline.settings import ENTITIES
+from kb_pipeline.settings import ENTITIES, MaskingPolicy, PseudonymKey
 
-POLICY = dict.fromkeys(ENTITIES, "mask")
+KEY = PseudonymKey("2026a", b"synthetic-secret-of-thirty-two-characters")
+POLICY = MaskingPolicy(dict.fromkeys(ENTITIES, "mask"), KEY)
 MOBILE = "13800138000"
 EMAIL = "zhang.wei@example.com"
 CARD = "4111111111111111"
 IP = "192.0.2.10"
+
+
+def policy(**actions: str) -> MaskingPolicy:
+    """Everything masked, but for `actions`."""
+    return MaskingPolicy({**POLICY.actions, **actions}, KEY)
 
 
 def resident_id(region: str = "110101", birth: str = "19900307", order: int = 1) -> str:

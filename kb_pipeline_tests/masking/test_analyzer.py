@@ -21,5 +21,5 @@ def test_one_analyzer_serves_the_process() -> None:
 
 
 def test_it_has_a_recognizer_for_every_entity_of_the_policy_and_no_language_model() -> None:
-    assert set(analyzer().get_supported_entities()) == set(POLICY)
+    assert set(analyzer().get_supported_entities()) == set(POLICY.entities)
     assert isinstance(analyzer().nlp_engine, NoOpNlpEngine)

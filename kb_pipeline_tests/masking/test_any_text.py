@@ -35,12 +35,6 @@ def test_no_detector_finds_anything_in_what_is_not_looked_at(text: str) -> None:
         assert may_hold_any(folded)
 
 
-@given(TEXTS)
-def test_masking_masked_text_changes_nothing(text: str) -> None:
-    masked, _ = mask_text(text, POLICY)
-    assert mask_text(masked, POLICY) == (masked, {})
-
-
 @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=3), st.booleans())
 def test_so_do_the_parts_of_a_chunk_and_what_is_sent_to_the_model(parts: list[tuple[str, str]], prefix: bool) -> None:
     for masked in mask_chunks([Chunk(n, text, (title,)) for n, (title, text) in enumerate(parts)], POLICY, prefix):

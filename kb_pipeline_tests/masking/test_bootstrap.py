@@ -6,9 +6,10 @@ import sys
 PROGRAM = """
 import sys
 from kb_pipeline.masking import mask_text, warm_up
+from kb_pipeline.settings import MaskingPolicy
 
 warm_up()
-masked, counts = mask_text("mail someone@example.com", {"EMAIL_ADDRESS": "mask"})
+masked, counts = mask_text("mail someone@example.com", MaskingPolicy({"EMAIL_ADDRESS": "mask"}))
 assert counts == {"EMAIL_ADDRESS": 1}, counts
 assert "presidio_analyzer" in sys.modules
 assert "torch" not in sys.modules and "transformers" not in sys.modules

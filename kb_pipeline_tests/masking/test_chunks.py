@@ -87,4 +87,4 @@ def test_what_the_gate_still_sees_quarantines_the_document_without_quoting_it(mo
     ],
 )
 def test_the_gate_knows_each_entity_by_itself(text: str, entity: str) -> None:
-    assert gate.scan(f"见{text}处", POLICY) == {entity: 1}
+    assert gate.scan(f"见{text}处", POLICY.entities) == {entity: 1}

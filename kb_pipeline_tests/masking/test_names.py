@@ -1,7 +1,7 @@
 """Names of files, as people and logs are shown them."""
 
 from kb_pipeline.masking import mask_name
-from kb_pipeline_tests.masking.synthetic import EMAIL, MOBILE, POLICY, resident_id
+from kb_pipeline_tests.masking.synthetic import EMAIL, MOBILE, POLICY, policy, resident_id
 
 
 def test_a_name_is_masked_like_content() -> None:
@@ -10,4 +10,4 @@ def test_a_name_is_masked_like_content() -> None:
 
 
 def test_a_policy_may_keep() -> None:
-    assert mask_name(f"{EMAIL}.eml", {**POLICY, "EMAIL_ADDRESS": "keep"}) == f"{EMAIL}.eml"
+    assert mask_name(f"{EMAIL}.eml", policy(EMAIL_ADDRESS="keep")) == f"{EMAIL}.eml"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kb_pipeline.masking.spans import Finding, merge_overlaps, replace_spans
+from kb_pipeline.masking.spans import Finding, merge_overlaps
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,3 @@ def test_the_longest_names_the_span_and_the_more_specific_one_a_tie(
     findings: list[tuple[str, int, int]], expected: list[tuple[str, int, int]]
 ) -> None:
     assert merge_overlaps([Finding(*finding) for finding in findings]) == expected
-
-
-def test_a_finding_across_parts_is_replaced_in_each() -> None:
-    findings = [Finding("MONEY", 2, 9), Finding("MONEY", 12, 13)]
-    assert replace_spans(("ab12", "34cd", "5"), (" > ", "\n", ""), findings) == ("ab<MONEY>", "<MONEY>cd", "<MONEY>")

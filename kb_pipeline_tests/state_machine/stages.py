@@ -72,7 +72,7 @@ class LineJob(WorkerJob):
 
     def mask(self, chunks: list[Chunk]) -> list[MaskedChunk]:
         fault_point("lines.mask")
-        keeps = self.policy["MONEY"] == "keep"
+        keeps = self.policy.action("MONEY") == "keep"
         if not keeps and any("REFUSED" in chunk.text for chunk in chunks):
             raise MaskingIncomplete("Masked text still holds 1 MONEY.")
         made = []

@@ -14,6 +14,7 @@ from kb_pipeline.contracts import StageName, Task
 from kb_pipeline.errors import SourceBusy
 from kb_pipeline.identity import text_hash
 from kb_pipeline.masking import mask_name
+from kb_pipeline.settings import MaskingPolicy
 from kb_pipeline_tests.state_machine import checks
 from kb_pipeline_tests.state_machine.paused import PausedSync
 from kb_pipeline_tests.state_machine.spec import Rows
@@ -120,7 +121,7 @@ class Watching:
                 self.world.expire(source)
         return work()
 
-    def check_names(self, source: str, policy: Mapping[str, str]) -> None:
+    def check_names(self, source: str, policy: MaskingPolicy) -> None:
         """Documents are shown by their names as masked under the policy in force."""
         for key, name in self.world.reader.execute(
             "SELECT key, display_name FROM kb.document WHERE source_system = %s AND deleted_at IS NULL"

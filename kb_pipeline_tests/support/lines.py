@@ -216,7 +216,7 @@ class _Worker:
 
     def _mask(self, task: Task) -> list[MaskedChunk]:
         chunks: list[Chunk] = load(self.source.store, task, Chunk)
-        if self.source.settings.masking_for(task.source_system)["MONEY"] == "keep":
+        if self.source.settings.masking_for(task.source_system).action("MONEY") == "keep":
             return masked_chunks(chunk.text for chunk in chunks)
         if any("REFUSED" in chunk.text for chunk in chunks):
             raise MaskingIncomplete("Masked text still holds 1 MONEY.")

@@ -41,6 +41,10 @@ def _digits(rng: random.Random, count: int) -> str:
     return "".join(rng.choice("0123456789") for _ in range(count))
 
 
+def _hexadecimal(rng: random.Random, count: int) -> str:
+    return "".join(rng.choice("0123456789abcdef") for _ in range(count))
+
+
 def resident_id(rng: random.Random) -> str:
     region = rng.choice(("110101", "310104", "440305", "510107", "330106", "420111", "610113", "230103"))
     body = f"{region}{rng.randint(1950, 2010)}{rng.randint(1, 12):02}{rng.randint(1, 28):02}{rng.randint(1, 999):03}"
@@ -88,7 +92,8 @@ def iban(rng: random.Random) -> str:
 
 def mobile(rng: random.Random) -> str:
     number = rng.choice(("138", "159", "186", "199", "170")) + _digits(rng, 8)
-    return rng.choice((number, f"+86 {number}", f"{number[:3]}-{number[3:7]}-{number[7:]}", f"{number[:3]} {number[3:7]} {number[7:]}"))
+    groups = (number[:3], number[3:7], number[7:])
+    return rng.choice((number, f"+86 {number}", "-".join(groups), " ".join(groups)))
 
 
 def landline(rng: random.Random) -> str:
@@ -96,7 +101,8 @@ def landline(rng: random.Random) -> str:
 
 
 def email(rng: random.Random) -> str:
-    return rng.choice(("zhang.wei", "li_na88", "support+cn", "w.chen")) + "@" + rng.choice(("example.com", "mail.example.org"))
+    person, domain = ("zhang.wei", "li_na88", "support+cn", "w.chen"), ("example.com", "mail.example.org")
+    return f"{rng.choice(person)}@{rng.choice(domain)}"
 
 
 def ipv4(rng: random.Random) -> str:
@@ -113,7 +119,9 @@ def ssn(rng: random.Random) -> str:
 
 
 def passport(rng: random.Random) -> str:
-    return rng.choice(("E", "G")) + _digits(rng, 8) if rng.random() < 0.7 else "E" + rng.choice("ABCDH") + _digits(rng, 7)
+    if rng.random() < 0.7:
+        return rng.choice("EG") + _digits(rng, 8)
+    return "E" + rng.choice("ABCDH") + _digits(rng, 7)
 
 
 def permit(rng: random.Random) -> str:
@@ -134,19 +142,25 @@ def secret(rng: random.Random) -> str:
 
 def birth(rng: random.Random) -> str:
     year, month, day = rng.randint(1950, 2010), rng.randint(1, 12), rng.randint(1, 28)
-    return rng.choice((f"{year}年{month}月{day}日", f"{year}-{month:02}-{day:02}", f"{year}/{month}/{day}", f"{year}.{month:02}.{day:02}"))
+    numbers = (f"{year}-{month:02}-{day:02}", f"{year}/{month}/{day}", f"{year}.{month:02}.{day:02}")
+    return rng.choice((f"{year}年{month}月{day}日", *numbers))
 
 
 def amount(rng: random.Random) -> str:
-    return rng.choice(
-        (f"¥{rng.randint(1, 9)},{_digits(rng, 3)}.50", f"{rng.randint(2, 99)}.5亿元", "人民币壹佰万元整", f"USD {rng.randint(1, 9)}.5 million",
-         f"{rng.randint(100, 9999)}元", f"${rng.randint(10, 999)}", "三十万元", f"RMB {rng.randint(100, 999)},000")
-    )  # fmt: skip
+    signed = (f"¥{rng.randint(1, 9)},{_digits(rng, 3)}.50", f"${rng.randint(10, 999)}", f"{rng.randint(100, 9999)}元")
+    words = (f"{rng.randint(2, 99)}.5亿元", f"USD {rng.randint(1, 9)}.5 million", "人民币壹佰万元整", "三十万元")
+    return rng.choice((*signed, *words, f"RMB {rng.randint(100, 999)},000"))
 
 
 def _frames(*labels: str) -> tuple[str, ...]:
     chinese, english = labels
-    return (f"{chinese}：{{}}，请核对。", f"登记的{chinese}是{{}}。", f"{chinese}{{}}已录入系统", f"The {english} is {{}} on file.", f"（{chinese}:{{}}）")
+    in_chinese = (
+        f"{chinese}：{{}}，请核对。",
+        f"登记的{chinese}是{{}}。",
+        f"{chinese}{{}}已录入系统",
+        f"（{chinese}:{{}}）",
+    )
+    return (*in_chinese, f"The {english} is {{}} on file.")
 
 
 _BESIDE = ("请拨打{}联系我们。", "已向{}发送通知", "资料{}属于本人。")
@@ -173,11 +187,11 @@ NEGATIVES: tuple[Callable[[random.Random], str], ...] = (
     lambda rng: f"订单号20{rng.randint(20, 26)}{_digits(rng, 12)}已发货",
     lambda rng: f"升级到版本{rng.randint(1, 9)}.{rng.randint(0, 20)}.{rng.randint(0, 99)}后重启",
     lambda rng: f"ISBN 978-7-{_digits(rng, 4)}-{_digits(rng, 4)}-{rng.randint(0, 9)}",
-    lambda rng: f"commit {''.join(rng.choice('0123456789abcdef') for _ in range(40))}",
+    lambda rng: f"commit {_hexadecimal(rng, 40)}",
     lambda rng: f"第{rng.randint(1, 99)}条 第{rng.randint(1, 9)}款规定，有效期{rng.randint(1, 36)}个月。",
     lambda rng: f"物料编码 {rng.choice('ABKT')}{_digits(rng, 6)}-{_digits(rng, 3)} 库存{rng.randint(1, 999)}件",
-    lambda rng: f"UUID {''.join(rng.choice('0123456789abcdef') for _ in range(8))}-1b2c-4d5e-8f90-{''.join(rng.choice('0123456789abcdef') for _ in range(12))}",
-    lambda rng: f"于{rng.randint(2015, 2026)}年{rng.randint(1, 12)}月{rng.randint(1, 28)}日签订，共{rng.randint(2, 80)}页",
+    lambda rng: f"UUID {_hexadecimal(rng, 8)}-1b2c-4d5e-8f90-{_hexadecimal(rng, 12)}",
+    lambda rng: f"于{rng.randint(2015, 2026)}年{rng.randint(1, 12)}月5日签订，共{rng.randint(2, 80)}页",
     lambda rng: f"端口{rng.randint(1024, 65535)}，超时{rng.randint(1, 120)}秒，占用{rng.randint(1, 99)}%",
     lambda rng: f"文号：京发改〔20{rng.randint(10, 26)}〕{rng.randint(1, 999)}号",
 )
