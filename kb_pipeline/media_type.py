@@ -27,24 +27,26 @@ OLE = "application/x-ole-storage"
 PDF, RTF, ZIP, EPUB = "application/pdf", "application/rtf", "application/zip", "application/epub+zip"
 TEXT, MARKDOWN, HTML, CSV, TSV = "text/plain", "text/markdown", "text/html", "text/csv", "text/tab-separated-values"
 EML = "message/rfc822"
-XML, JSON = "application/xml", "application/json"
+XML, JSON, JSON_LINES, YAML = "application/xml", "application/json", "application/x-ndjson", "application/yaml"
+ODT, ODS = "application/vnd.oasis.opendocument.text", "application/vnd.oasis.opendocument.spreadsheet"
+RST, ORG = "text/x-rst", "text/x-org"
+PICTURES = ("image/jpeg", "image/png", "image/tiff", "image/bmp", "image/gif", "image/webp")
 UNKNOWN = "application/octet-stream"
 
 _BY_EXTENSION = {
     **dict.fromkeys(("txt", "text", "log"), TEXT),
     **dict.fromkeys(("md", "markdown"), MARKDOWN),
     **dict.fromkeys(("html", "htm", "xhtml"), HTML),
-    **dict.fromkeys(("ndjson", "jsonl"), "application/x-ndjson"),
-    **dict.fromkeys(("yaml", "yml"), "application/yaml"),
+    **dict.fromkeys(("ndjson", "jsonl"), JSON_LINES),
+    **dict.fromkeys(("yaml", "yml"), YAML),
     **{"csv": CSV, "tsv": TSV, "tab": TSV, "eml": EML, "xml": XML, "json": JSON},
-    **{"rst": "text/x-rst", "org": "text/x-org", "rtf": RTF, "pdf": PDF, "zip": ZIP, "epub": EPUB},
+    **{"rst": RST, "org": ORG, "rtf": RTF, "pdf": PDF, "zip": ZIP, "epub": EPUB},
     **{"docx": DOCX, "xlsx": XLSX, "pptx": PPTX, "docm": DOCM, "xlsm": XLSM, "pptm": PPTM},
-    **{"doc": DOC, "xls": XLS, "ppt": PPT, "msg": MSG, "odt": "application/vnd.oasis.opendocument.text"},
+    **{"doc": DOC, "xls": XLS, "ppt": PPT, "msg": MSG, "odt": ODT, "ods": ODS},
     **{"heic": "image/heic", "tif": "image/tiff", "tiff": "image/tiff", "bmp": "image/bmp"},
     **{"jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "webp": "image/webp"},
 }
-_TEXT_FORMATS = {TEXT, MARKDOWN, HTML, CSV, TSV, EML, XML, JSON, "text/x-rst", "text/x-org"}
-_TEXT_FORMATS |= {"application/yaml", "application/x-ndjson"}
+_TEXT_FORMATS = {TEXT, MARKDOWN, HTML, CSV, TSV, EML, XML, JSON, JSON_LINES, YAML, RST, ORG}
 
 # The main part's content type, as [Content_Types].xml spells it; the macro forms first, they are longer.
 _OOXML_CONTENT = (

@@ -27,33 +27,38 @@ def check_ooxml(data: bytes, main_part: str) -> None:
     """
     if data.startswith(_OLE_MAGIC):
         check_ole(data)
+    check_package(data, "Office", main_part)
+
+
+def check_package(data: bytes, kind: str, main_part: str) -> None:
+    """Raise if `data` is no zip package that holds `main_part` and unpacks to a sane size. `kind` names it in words."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             entries = package.infolist()
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
         raise CorruptDocument(
-            f"The Office file is no complete zip archive ({type(error).__name__}).", "Fetch or save the file again."
+            f"The {kind} file is no complete zip archive ({type(error).__name__}).", "Fetch or save the file again."
         ) from None
     if any(entry.flag_bits & 0x1 for entry in entries):
-        raise EncryptedDocument("The Office file has encrypted parts.", "Save it without a password.")
+        raise EncryptedDocument(f"The {kind} file has encrypted parts.", "Save it without a password.")
     if not any(entry.filename.startswith(main_part) for entry in entries):
-        raise CorruptDocument(f"The Office file has no {main_part} part.", "Open and save it again in Office.")
-    _check_sizes(entries)
+        raise CorruptDocument(f"The {kind} file has no {main_part} part.", "Open and save it again.")
+    _check_sizes(entries, kind)
 
 
-def _check_sizes(entries: list[zipfile.ZipInfo]) -> None:
+def _check_sizes(entries: list[zipfile.ZipInfo], kind: str) -> None:
     unpacked = sum(entry.file_size for entry in entries)
     packed = sum(entry.compress_size for entry in entries) or 1
     xml = sum(entry.file_size for entry in entries if entry.filename.endswith((".xml", ".rels", ".vml")))
     for what, size, limit in (("XML", xml, MAX_XML_BYTES), ("data", unpacked, MAX_UNPACKED_BYTES)):
         if size > limit:
             raise DocumentTooLarge(
-                f"The Office file unpacks to {size // 1024**2} MiB of {what}; the limit is {limit // 1024**2} MiB.",
+                f"The {kind} file unpacks to {size // 1024**2} MiB of {what}; the limit is {limit // 1024**2} MiB.",
                 _REMEDY_TOO_LARGE,
             )
     if unpacked > RATIO_MATTERS_FROM and unpacked > MAX_RATIO * packed:
         raise DocumentTooLarge(
-            f"The Office file unpacks to {unpacked // packed} times its size; the limit is {MAX_RATIO} times.",
+            f"The {kind} file unpacks to {unpacked // packed} times its size; the limit is {MAX_RATIO} times.",
             _REMEDY_TOO_LARGE,
         )
 

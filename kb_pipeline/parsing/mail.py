@@ -1,37 +1,75 @@
-"""E-mail: the subject as title, who wrote to whom, the body. Attachments are documents of their own and left out."""
+"""E-mail: the subject as title, who wrote to whom, the body, and each attachment under its name."""
 
 from __future__ import annotations
 
 import email
 import email.policy
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 
 from kb_pipeline.contracts import Element
-from kb_pipeline.errors import EncryptedDocument
+from kb_pipeline.errors import EncryptedDocument, MemoryLimitExceeded, PermanentError
+from kb_pipeline.media_type import HEAD_BYTES, detect
 from kb_pipeline.parsing.decoding import decode
 from kb_pipeline.parsing.text import text_elements
 from kb_pipeline.parsing.web import html_elements
 
+ATTACHMENT_LEVEL = 2
 _HEAD_BYTES = 1024
 _ADDRESSES = ("From", "To", "Cc", "Date")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a message."""
+
+    name: str
+    data: bytes
+
+
+def letter_elements(
+    subject: str, headers: Mapping[str, str], body: Sequence[Element], attachments: Iterable[Attachment]
+) -> list[Element]:
+    """Subject, who wrote to whom and when in one paragraph, the body, then each attachment under its name."""
+    elements = [Element(subject, "title", level=1)] if subject else []
+    lines = [f"{name}: {value}" for name, value in headers.items() if value]
+    if lines:
+        elements.append(Element("; ".join(lines), "paragraph"))
+    return [*elements, *body, *(element for attached in attachments for element in attachment_elements(attached))]
+
+
+def attachment_elements(attached: Attachment) -> list[Element]:
+    """The attachment's name as a title, and what it holds; one that cannot be read says so and costs itself alone."""
+    from kb_pipeline.parsing.registry import parse
+
+    media_type = detect(attached.data[:HEAD_BYTES], attached.name)
+    if not attached.name:
+        return []
+    try:
+        inner = parse(attached.data, media_type)
+    except MemoryLimitExceeded:
+        raise
+    except PermanentError as error:
+        inner = [Element(f"({type(error).__name__})", "paragraph")]
+    return [
+        Element(attached.name, "title", level=ATTACHMENT_LEVEL),
+        *(replace(e, level=(e.level or 1) + ATTACHMENT_LEVEL) if e.kind == "title" else e for e in inner),
+    ]
+
+
 def parse_mail(data: bytes) -> list[Element]:
-    """Subject, addresses with the date in one paragraph, and the HTML body, or the plain one where there is none."""
+    """A message as it travels. Raises EncryptedDocument."""
     if b"\x00" in data[:_HEAD_BYTES]:  # UTF-16, as some tools export; the mail parser reads ASCII bytes
         data = decode(data).encode()
     message = email.message_from_bytes(data, policy=email.policy.default)
     if message.get_content_type() in _ENCRYPTED:
         raise EncryptedDocument("The message is encrypted.", "Save it decrypted from the mail program.")
-    lines = [f"{name}: {value}" for name in _ADDRESSES if (value := _header(message, name))]
-    subject = _header(message, "Subject")
-    elements = [Element(subject, "title", level=1)] if subject else []
-    if lines:
-        elements.append(Element("; ".join(lines), "paragraph"))
-    return elements + _body(message)
+    headers = {name: _header(message, name) for name in _ADDRESSES}
+    return letter_elements(_header(message, "Subject"), headers, _body(message), _attachments(message))
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -57,10 +95,25 @@ def _body(message: EmailMessage) -> list[Element]:
     return [element for part in parts for element in _read(part)]
 
 
+def body_elements(text: str, subtype: str) -> list[Element]:
+    """Elements with text of a body in HTML or plain text."""
+    elements = html_elements(text) if subtype == "html" else text_elements(text)
+    return [element for element in elements if element.text.strip()]
+
+
 def _read(part: EmailMessage) -> list[Element]:
     payload = part.get_payload(decode=True)
     if not isinstance(payload, bytes):
         return []
-    text = decode(payload, part.get_content_charset())
-    elements = html_elements(text) if part.get_content_subtype() == "html" else text_elements(text)
-    return [element for element in elements if element.text.strip()]
+    return body_elements(decode(payload, part.get_content_charset()), part.get_content_subtype())
+
+
+def _attachments(message: EmailMessage) -> Iterator[Attachment]:
+    """Files by name; pictures that the HTML shows come without one, or inline."""
+    for part in message.iter_attachments():
+        if part.get_content_disposition() == "inline" and part.get_content_maintype() == "image":
+            continue
+        payload = part.get_payload(decode=True)
+        if not isinstance(payload, bytes):
+            payload = b"".join(inner.as_bytes() for inner in part.iter_parts())  # a message that was forwarded
+        yield Attachment(part.get_filename() or "", payload)

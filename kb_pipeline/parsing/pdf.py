@@ -1,11 +1,14 @@
-"""PDF: the text layer as pypdfium2 gives it, line by line with size and place; layout.py makes paragraphs of it."""
+"""PDF: the text layer as pypdfium2 gives it, line by line with size and place, or by OCR where a page has none.
+
+layout.py makes paragraphs of the lines.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 import pypdfium2
@@ -15,6 +18,10 @@ from kb_pipeline.contracts import Element
 from kb_pipeline.errors import CorruptDocument, EncryptedDocument, NoText
 from kb_pipeline.parsing.layout import Line, assemble
 
+POINTS_PER_INCH, DOTS_PER_INCH = 72, 200
+LEAST_CHARACTERS = 16
+UNMAPPED_SHARE = 0.3
+_UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08]")
 _LINE = re.compile(r"[^\r\n]+")
 _LOCKED = (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY)
 
@@ -31,24 +38,44 @@ def parse_pdf(data: bytes) -> list[Element]:
         pages = len(document)
         lines = [line for number in range(pages) for line in _page_lines(document, number)]
     if not lines:
-        raise NoText(
-            f"The PDF has no text layer on any of its {pages} pages: a scan or images only.",
-            "Add a text layer by OCR; see docs/formats.md.",
-        )
+        raise NoText(f"The PDF has no text on any of its {pages} pages, in no picture either.", "Nothing, if so it is.")
     return assemble(lines, pages)
 
 
-def _page_lines(document: pypdfium2.PdfDocument, number: int) -> Iterator[Line]:
+def _page_lines(document: pypdfium2.PdfDocument, number: int) -> list[Line]:
     """Lines of one page in the order of the file; nothing for a page that cannot be loaded."""
     try:
         page = document[number]
     except pypdfium2.PdfiumError:
-        return
-    with closing(page), closing(page.get_textpage()) as content:
+        return []
+    with closing(page):
+        lines = list(_text_layer(page, number + 1))
+        return lines if is_usable(lines) else _recognised(page, number + 1) or lines
+
+
+def _text_layer(page: pypdfium2.PdfPage, number: int) -> Iterator[Line]:
+    with closing(page.get_textpage()) as content:
         for match in _LINE.finditer(content.get_text_range()):
-            line = _measured(content.raw, match, number + 1)
+            line = _measured(content.raw, match, number)
             if line is not None:
                 yield line
+
+
+def is_usable(lines: Sequence[Line]) -> bool:
+    """Whether a text layer is one: a scanner's stamp on a page, or glyphs that no font maps to characters, is none."""
+    text = "".join(line.text for line in lines)
+    unmapped = len(_UNMAPPED.findall(text))
+    return len(text) >= LEAST_CHARACTERS and unmapped <= UNMAPPED_SHARE * len(text)
+
+
+def _recognised(page: pypdfium2.PdfPage, number: int) -> list[Line]:
+    """Lines of a page that is a picture. A page without any picture is blank: nothing is looked for on it."""
+    if not any(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3)):
+        return []
+    from kb_pipeline.parsing.ocr import read_lines
+
+    bitmap = page.render(scale=DOTS_PER_INCH / POINTS_PER_INCH, rev_byteorder=True)
+    return read_lines(bitmap.to_numpy()[:, :, :3], number, POINTS_PER_INCH / DOTS_PER_INCH)
 
 
 def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int) -> Line | None:

@@ -15,8 +15,10 @@ from contextlib import closing
 from typing import Any
 
 import openpyxl
+import python_calamine
 
 from kb_pipeline.contracts import Element
+from kb_pipeline.errors import EncryptedDocument
 from kb_pipeline.parsing.cleaning import clean, table
 from kb_pipeline.parsing.container import check_ooxml
 from kb_pipeline.parsing.decoding import decode
@@ -34,23 +36,41 @@ def parse_xlsx(data: bytes) -> list[Element]:
     Formulas give the value that the application last saved.
     """
     check_ooxml(data, main_part="xl/")
-    elements: list[Element] = []
     with closing(openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)) as workbook:
-        for number, sheet in enumerate(workbook.worksheets, start=1):
-            sheet.reset_dimensions()  # what a file declares about its extent is often wrong
-            content = [found for rows in _blocks(sheet.iter_rows()) for found in _block_elements(rows, number)]
-            if content:
-                elements += [Element(sheet.title, "title", level=1, page=number), *content]
+        return _sheet_elements((sheet.title, _openpyxl_rows(sheet)) for sheet in workbook.worksheets)
+
+
+def _openpyxl_rows(sheet: Any) -> Iterator[list[str]]:
+    sheet.reset_dimensions()  # what a file declares about its extent is often wrong
+    for row in sheet.iter_rows():
+        yield [cell_text(cell.value, cell.number_format) if cell.value is not None else "" for cell in row]
+
+
+def parse_xls(data: bytes) -> list[Element]:
+    """A workbook of Excel 97 to 2003, or of OpenDocument, as parse_xlsx reads newer ones."""
+    try:
+        workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
+    except python_calamine.PasswordError:
+        raise EncryptedDocument("The workbook is protected by a password.", "Save it without a password.") from None
+    sheets = ((name, workbook.get_sheet_by_name(name).to_python()) for name in workbook.sheet_names)
+    return _sheet_elements((name, ([cell_text(cell) for cell in row] for row in rows)) for name, rows in sheets)
+
+
+def _sheet_elements(sheets: Iterable[tuple[str, Iterable[list[str]]]]) -> list[Element]:
+    elements: list[Element] = []
+    for number, (title, rows) in enumerate(sheets, start=1):
+        content = [found for block in _blocks(rows) for found in _block_elements(block, number)]
+        if content:
+            elements += [Element(title, "title", level=1, page=number), *content]
     return elements
 
 
-def _blocks(rows: Iterable[Iterable[Any]]) -> Iterator[list[list[str]]]:
+def _blocks(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:
     """Rows of cell texts, cut where a row is empty."""
     block: list[list[str]] = []
     for row in rows:
-        cells = [cell_text(cell.value, cell.number_format) if cell.value is not None else "" for cell in row]
-        if any(cells):
-            block.append(cells)
+        if any(row):
+            block.append(row)
         elif block:
             yield block
             block = []

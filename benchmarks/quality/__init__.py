@@ -1,0 +1,1 @@
+"""How well documents are read, measured on renderings of known texts (make quality); docs/quality.md explains it."""

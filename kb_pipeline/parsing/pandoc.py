@@ -1,0 +1,60 @@
+"""Formats that pandoc reads: epub, odt, rtf, rst, org. It runs as a process of its own and opens no other file."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+
+import pypandoc  # type: ignore[import-untyped]
+
+from kb_pipeline.contracts import Element
+from kb_pipeline.errors import CorruptDocument
+from kb_pipeline.parsing.container import check_package
+from kb_pipeline.parsing.decoding import decode
+from kb_pipeline.parsing.fragments import fragment_elements
+
+# pandoc takes up to a hundred times the size of what it reads; the worker's own limits hold for it too.
+_OPTIONS = ("--to=html5", "--wrap=none", "--sandbox", "--email-obfuscation=none", "--eol=lf")
+
+
+def parse_epub(data: bytes) -> list[Element]:
+    """A book, chapter after chapter."""
+    check_package(data, "EPUB", main_part="META-INF/")
+    return _read(data, "epub")
+
+
+def parse_odt(data: bytes) -> list[Element]:
+    """A text document of LibreOffice."""
+    check_package(data, "ODT", main_part="content.xml")
+    return _read(data, "odt")
+
+
+def parse_rtf(data: bytes) -> list[Element]:
+    """Rich text, with the code page that it declares."""
+    return _read(data, "rtf")
+
+
+def parse_rst(data: bytes) -> list[Element]:
+    """reStructuredText; files that it includes are left out."""
+    return _read(decode(data).encode(), "rst")
+
+
+def parse_org(data: bytes) -> list[Element]:
+    """Org-mode; files that it includes are left out."""
+    return _read(decode(data).encode(), "org")
+
+
+def _read(data: bytes, reader: str) -> list[Element]:
+    """Elements of `data` as pandoc's `reader` understands it. The call ends with the worker, which has a time limit."""
+    done = subprocess.run([_pandoc(), f"--from={reader}", *_OPTIONS], input=data, capture_output=True, check=False)
+    if done.returncode:
+        raise CorruptDocument(
+            f"pandoc cannot read the {reader} file (exit code {done.returncode}).",
+            "Open it in its own application and save it again.",
+        )
+    return fragment_elements(done.stdout.decode())
+
+
+@cache
+def _pandoc() -> str:
+    return str(pypandoc.get_pandoc_path())
