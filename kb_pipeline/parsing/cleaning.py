@@ -18,6 +18,9 @@ _CJK = (
 _ENDS_CJK = re.compile(f"[{_CJK}]$")
 _STARTS_CJK = re.compile(f"^[{_CJK}]")
 
+# Divided at a hyphen of its own: an option, a path, a compound that has others.
+_HYPHENATED = re.compile("[-/_0-9]\\S*[\ufffe\u00ad]$")
+_DIVIDED_CODE = re.compile("[\ufffe\u00ad]\n?")
 _ENDS_AT = re.compile("[A-Za-z0-9]@$")
 _ENDS_LATIN = re.compile("[A-Za-z0-9]$")
 _STARTS_AT = re.compile("@[A-Za-z0-9]")
@@ -75,7 +78,7 @@ def join_lines(lines: Iterable[str]) -> str:
     text = ""
     for line in (piece.strip() for piece in lines):
         if text.endswith(("\ufffe", "\u00ad")):
-            text = text[:-1] + line
+            text = text[:-1] + ("-" if _HYPHENATED.search(text) else "") + line
         elif not text or not line or _runs_on(text, line):
             text += line
         else:
@@ -83,10 +86,15 @@ def join_lines(lines: Iterable[str]) -> str:
     return fold(text)
 
 
+def join_code(lines: Iterable[str]) -> str:
+    """Lines of code as they stand; one that was divided at a hyphen is one again."""
+    return _DIVIDED_CODE.sub("-", "\n".join(lines))
+
+
 def _runs_on(text: str, line: str) -> bool:
     if _ENDS_AT.search(text) or (_STARTS_AT.match(line) and _ENDS_LATIN.search(text)):
         return True
-    return bool(_ENDS_CJK.search(text) and _STARTS_CJK.search(line))
+    return text.endswith("/") or bool(_ENDS_CJK.search(text) and _STARTS_CJK.search(line))
 
 
 def language(text: str) -> str:

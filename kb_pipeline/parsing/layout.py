@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
 
 from kb_pipeline.contracts import Element
-from kb_pipeline.parsing.cleaning import join_lines
+from kb_pipeline.parsing.cleaning import join_code, join_lines
 from kb_pipeline.parsing.headings import (
     MAX_TITLE_WIDTH,
     ends_sentence,
@@ -25,6 +25,11 @@ from kb_pipeline.parsing.headings import (
 MIN_PAGES_FOR_FURNITURE = 3
 MIN_PAGES_FOR_WATERMARK = 2
 EDGE_LINES = 2
+SAME_HEIGHT = 4.0  # points; what is set by a program stands at one height, a scan is a little off
+_PAGE_NUMBER = re.compile(
+    r"第\s*\d+\s*页(?:\s*[/,，]?\s*共\s*\d+\s*页)?|page\s+\d+(?:\s+of\s+\d+)?|[-–—]\s*\d+\s*[-–—]|\d+\s*/\s*\d+",
+    re.IGNORECASE,
+)
 # The body is set in the largest size that carries this share of the characters (listings may outweigh it, smaller);
 # a heading is set at least this much larger.
 BODY_SHARE = 0.25
@@ -34,11 +39,15 @@ MAX_SIZE_LEVELS = 4
 COLUMN_INDENT = 8
 # A line shorter than this many letter heights is not taken as full, however narrow its neighbours are.
 MIN_FULL_LINE = 12
+MAX_CODE_GAP = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a page. Lengths in points, from the page's lower left corner; `angle` in degrees, 0 for level text."""
+    """A line of a page. Lengths in points, from the page's lower left corner; `angle` in degrees, 0 for level text.
+
+    `table`: a whole table instead, its rows in `text`; `height` is that of a table, else the letters' size is taken.
+    """
 
     text: str
     page: int
@@ -47,6 +56,19 @@ class Line:
     right: float
     bottom: float
     angle: float = 0.0
+    bold: bool = False
+    mono: bool = False
+    table: bool = False
+    height: float = 0.0
+
+    @property
+    def top(self) -> float:
+        """Its upper edge."""
+        return self.bottom + (self.height or self.size)
+
+    def with_text(self, text: str) -> Line:
+        """The same place with another text."""
+        return replace(self, text=text)
 
     @property
     def oblique(self) -> bool:
@@ -58,20 +80,31 @@ def assemble(lines: list[Line], pages: int) -> list[Element]:
     """Elements of a document from its lines in reading order: what repeats on most pages dropped, the rest joined."""
     kept = on_one_baseline(with_bullets(without_furniture(lines, pages)))
     levels = size_levels(kept)
-    return [_element(group, levels) for page in _by_page(kept) for group in paragraphs(page)]
+    return [_element(group, levels) for page in _by_page(kept) for group in groups(page)]
 
 
 def without_furniture(lines: list[Line], pages: int) -> list[Line]:
-    """Without page headers, footers and watermarks: lines at a page's edge, or oblique ones, that most pages share.
+    """Without page headers, footers and watermarks: lines at a page's edge, or oblique ones, that most pages share, and
+    numbers of pages at an edge.
 
-    Digits are all alike in the comparison, because page numbers differ.
+    Digits are all alike in the comparison, because page numbers differ. On two pages alone a line counts as shared if it
+    stands at one height on both.
     """
-    edge = {id(line) for page in _by_page(lines) for line in _edge(page)} if pages >= MIN_PAGES_FOR_FURNITURE else set()
-    marked = [line for line in lines if line.oblique or id(line) in edge]
-    shared = Counter(text for text, _ in {(_pattern(line), line.page) for line in marked})
-    least = {False: max(MIN_PAGES_FOR_FURNITURE, pages / 2), True: max(MIN_PAGES_FOR_WATERMARK, pages / 2)}
-    furniture = {id(line) for line in marked if shared[_pattern(line)] >= least[line.oblique]}
+    edge = [line for page in _by_page(lines) for line in _edge(page)]
+    oblique = [line for line in lines if line.oblique]
+    furniture = {id(line) for line in edge if _PAGE_NUMBER.fullmatch(line.text.strip())}
+    if pages >= MIN_PAGES_FOR_FURNITURE:
+        furniture |= _shared(edge, lambda line: _pattern(line), max(MIN_PAGES_FOR_FURNITURE, pages / 2))
+    elif pages == 2:
+        furniture |= _shared(edge, lambda line: (_pattern(line), round(line.bottom / SAME_HEIGHT)), 2)
+    furniture |= _shared(oblique, lambda line: _pattern(line), max(MIN_PAGES_FOR_WATERMARK, pages / 2))
     return [line for line in lines if id(line) not in furniture]
+
+
+def _shared(lines: list[Line], alike: Callable[[Line], Hashable], least: float) -> set[int]:
+    """Ids of the lines whose like stands on at least so many pages."""
+    on_pages = Counter(name for name, _ in {(alike(line), line.page) for line in lines})
+    return {id(line) for line in lines if on_pages[alike(line)] >= least}
 
 
 def _edge(page: list[Line]) -> list[Line]:
@@ -102,11 +135,15 @@ def on_one_baseline(lines: list[Line]) -> list[Line]:
     merged: list[Line] = []
     for line in lines:
         before = merged[-1] if merged else None
-        if before and before.page == line.page and not line.oblique and _same_row(before, line):
+        if before and before.page == line.page and not _apart(before, line) and _same_row(before, line):
             merged[-1] = replace(before, text=f"{before.text} {line.text}", right=line.right)
         else:
             merged.append(line)
     return merged
+
+
+def _apart(before: Line, line: Line) -> bool:
+    return line.oblique or line.table or before.table
 
 
 def _same_row(before: Line, line: Line) -> bool:
@@ -116,6 +153,7 @@ def _same_row(before: Line, line: Line) -> bool:
 def size_levels(lines: list[Line]) -> Mapping[int, int]:
     """Heading level of each rounded font size that is clearly larger than the body's, 1 for the largest."""
     characters: Counter[int] = Counter()
+    lines = [line for line in lines if not line.table]
     for line in lines:
         characters[round(line.size)] += len(line.text)
     common = BODY_SHARE * characters.total()
@@ -134,6 +172,25 @@ def _may_be_title(line: Line) -> bool:
     )
 
 
+def groups(page: list[Line]) -> list[list[Line]]:
+    """Lines of one page grouped: code by its font, tables alone, the rest into paragraphs."""
+    grouped = []
+    for mono, lines in groupby(page, key=lambda line: line.mono):
+        grouped += _code_blocks(list(lines)) if mono else paragraphs(list(lines))
+    return grouped
+
+
+def _code_blocks(lines: list[Line]) -> list[list[Line]]:
+    """Lines of code, parted where more than an empty line lies between them."""
+    blocks = [[lines[0]]]
+    for above, line in pairwise(lines):
+        if 0 < above.bottom - line.bottom <= MAX_CODE_GAP * above.size:
+            blocks[-1].append(line)
+        else:
+            blocks.append([line])
+    return blocks
+
+
 def paragraphs(page: list[Line]) -> list[list[Line]]:
     """Lines of one page grouped: a line continues the one above if set alike, close below it, and that one is full."""
     gaps = [a.bottom - b.bottom for a, b in pairwise(page) if 0 < a.bottom - b.bottom < 3 * a.size]
@@ -148,7 +205,7 @@ def paragraphs(page: list[Line]) -> list[list[Line]]:
 
 
 def _continues(above: Line, line: Line, leading: float, edge: float) -> bool:
-    if abs(above.size - line.size) > 0.1 * above.size or abs(above.angle - line.angle) > 5:
+    if above.table or line.table or abs(above.size - line.size) > 0.1 * above.size or abs(above.angle - line.angle) > 5:
         return False
     if is_list_item(line.text) or title_level(line.text) is not None:
         return False
@@ -169,6 +226,10 @@ def _right_edge(page: list[Line], line: Line) -> float:
 
 
 def _element(group: list[Line], levels: Mapping[int, int]) -> Element:
+    if group[0].table:
+        return Element(group[0].text, "table", page=group[0].page)
+    if group[0].mono and not group[0].table:
+        return Element(join_code(line.text for line in group), "code", page=group[0].page)
     first, text = group[0], join_lines(line.text for line in group)
     by_size = levels.get(round(first.size)) if len(group) <= 2 and _may_be_title(replace(first, text=text)) else None
     level = by_size or (title_level(text) if len(group) == 1 else None)

@@ -1,54 +1,104 @@
-"""Text in pictures, by rapidocr: PP-OCR's models for Chinese and English come in its wheel, nothing is downloaded."""
+"""Text and ruling in pictures. rapidocr's wheel carries PP-OCR's models for Chinese and English: nothing is downloaded."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from functools import cache
+from io import BytesIO
+from statistics import median
 from typing import Any
 
 import numpy as np
 
+from kb_pipeline.parsing.columns import reading_order
 from kb_pipeline.parsing.layout import Line
+from kb_pipeline.parsing.ruled_tables import with_tables
+from kb_pipeline.parsing.ruling import Rule, grids
 
-# Below this the recognizer guesses; rapidocr's own default, which left noise in none of the corpus's scans.
+# Below this the recognizer guesses; it is rapidocr's own default.
 LEAST_CONFIDENCE = 0.5
 # Longer sides are scaled down by the engine: a page of A4 at 200 dots an inch has 2,339.
 LONGEST_SIDE = 2400
+# Lines slanted this much against the page (degrees) are stamps and watermarks.
+SLANTED = 8.0
+# Shorter strokes than this share of a picture's width are no rules of a table.
+RULE_SHARE = 0.02
+_LETTER_SHARE = 0.75
 
 
-def read_lines(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> list[Line]:
-    """Lines of text in `image` (height x width x 3, uint8, RGB), from the top down; lengths in points.
-
-    A line's size is the height of its box, which is about a third more than that of its letters.
-    """
+def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> list[Line]:
+    """Lines and ruled tables of `image` (height x width x 3, uint8, RGB), as they are read; lengths in points."""
     result = _engine()(np.ascontiguousarray(image[:, :, ::-1]))
     if result.boxes is None:
         return []
-    height = image.shape[0]
-    found = zip(result.boxes, result.txts, result.scores, strict=True)
-    return [
-        _line(np.asarray(box), text, page, height, points_per_pixel)
-        for box, text, confidence in found
-        if confidence >= LEAST_CONFIDENCE and text.strip()
+    quads = [np.asarray(box, dtype=float) for box in result.boxes]
+    skew = median(_angle(quad) for quad in quads)
+    level = _Leveller(image.shape, skew, points_per_pixel)
+    found = zip(quads, result.txts, result.scores, strict=True)
+    lines = [
+        level.line(quad, text, page)
+        for quad, text, confidence in found
+        if confidence >= LEAST_CONFIDENCE and text.strip() and abs(_angle(quad) - skew) < SLANTED
     ]
+    tables = grids([level.rule(*ends) for ends in _strokes(image)])
+    return reading_order(with_tables(reading_order(lines), tables))
 
 
-def _line(box: np.ndarray, text: str, page: int, height: int, scale: float) -> Line:
-    (left, top), (right, bottom) = box.min(axis=0), box.max(axis=0)
-    return Line(
-        text=text.strip(),
-        page=page,
-        size=float(bottom - top) * scale,
-        left=float(left) * scale,
-        right=float(right) * scale,
-        bottom=float(height - bottom) * scale,
-    )
+class _Leveller:
+    """From pixels of a page that was scanned askew to points of a level one, counted from the lower left corner."""
+
+    def __init__(self, shape: Sequence[int], skew: float, scale: float) -> None:
+        self.height, self.scale = shape[0], scale
+        self.centre = np.array([shape[1] / 2, shape[0] / 2])
+        turn = math.radians(-skew)
+        self.turn = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+
+    def points(self, pixels: np.ndarray) -> np.ndarray:
+        """(n, 2) pixels, x and y from the upper left, to points."""
+        turned = (pixels - self.centre) @ self.turn.T + self.centre
+        return np.stack([turned[:, 0], self.height - turned[:, 1]], axis=1) * self.scale
+
+    def line(self, quad: np.ndarray, text: str, page: int) -> Line:
+        """A recognised line. Its box is a third higher than its letters."""
+        corners = self.points(quad)
+        (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
+        size = _LETTER_SHARE * (top - bottom)
+        return Line(text.strip(), page, float(size), float(left), float(right), float(bottom))
+
+    def rule(self, x0: int, y0: int, x1: int, y1: int) -> Rule:
+        """A stroke from one end to the other."""
+        (left, bottom), (right, top) = np.sort(self.points(np.array([[x0, y0], [x1, y1]], dtype=float)), axis=0)
+        return Rule(float(left), float(bottom), float(right), float(top))
+
+
+def _angle(quad: np.ndarray) -> float:
+    """Degrees by which a box's upper edge falls to the right."""
+    (x0, y0), (x1, y1) = quad[0], quad[1]
+    return math.degrees(math.atan2(y1 - y0, x1 - x0))
+
+
+def _strokes(image: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
+    """Ends of long level and upright strokes, in pixels."""
+    import cv2
+
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    ink = cv2.adaptiveThreshold(grey, 255, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, 31, 12)
+    length = max(12, round(RULE_SHARE * image.shape[1]))
+    for level in (True, False):
+        kernel = np.ones((1, length) if level else (length, 1), np.uint8)
+        strokes = cv2.dilate(cv2.morphologyEx(ink, cv2.MORPH_OPEN, kernel), np.ones((3, 3), np.uint8))
+        for x, y, width, height, _ in cv2.connectedComponentsWithStats(strokes)[2][1:]:
+            if level and width > 3 * height:
+                yield x, y + height // 2, x + width, y + height // 2
+            elif not level and height > 3 * width:
+                yield x + width // 2, y, x + width // 2, y + height
 
 
 @cache
 def _engine() -> Any:
-    """The engine of this process, on one thread: documents, and pages of one document, are read side by side."""
+    """The engine of this process, on one thread: documents are read side by side."""
     from rapidocr import RapidOCR
 
     logging.getLogger("RapidOCR").setLevel(logging.ERROR)
@@ -59,10 +109,8 @@ def _engine() -> Any:
 
 def frames(data: bytes) -> Iterator[np.ndarray]:
     """The pictures of an image file, one or (tiff, gif) several, upright, in RGB."""
-    import io
-
     from PIL import Image, ImageOps, ImageSequence
 
-    with Image.open(io.BytesIO(data)) as image:
+    with Image.open(BytesIO(data)) as image:
         for frame in ImageSequence.Iterator(image):
             yield np.asarray(ImageOps.exif_transpose(frame).convert("RGB"))

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ctypes
 import math
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -17,10 +19,16 @@ import pypdfium2.raw as pdfium
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import CorruptDocument, EncryptedDocument, NoText
 from kb_pipeline.parsing.layout import Line, assemble
+from kb_pipeline.parsing.pdf_rules import page_rules
+from kb_pipeline.parsing.ruled_tables import with_tables
+from kb_pipeline.parsing.ruling import Grid, grids
 
 POINTS_PER_INCH, DOTS_PER_INCH = 72, 200
 LEAST_CHARACTERS = 16
 UNMAPPED_SHARE = 0.3
+BOLD_WEIGHT = 600
+FIXED_PITCH = 1  # PDF 32000-1, table 123
+_MONO_NAME = re.compile(rb"mono|courier|consolas|menlo|typewriter|cmtt", re.IGNORECASE)
 _UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08]")
 _LINE = re.compile(r"[^\r\n]+")
 _LOCKED = (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY)
@@ -49,16 +57,47 @@ def _page_lines(document: pypdfium2.PdfDocument, number: int) -> list[Line]:
     except pypdfium2.PdfiumError:
         return []
     with closing(page):
-        lines = list(_text_layer(page, number + 1))
+        lines = _text_layer(page, number + 1)
         return lines if is_usable(lines) else _recognised(page, number + 1) or lines
 
 
-def _text_layer(page: pypdfium2.PdfPage, number: int) -> Iterator[Line]:
+def _text_layer(page: pypdfium2.PdfPage, number: int) -> list[Line]:
     with closing(page.get_textpage()) as content:
-        for match in _LINE.finditer(content.get_text_range()):
+        matches = list(_LINE.finditer(content.get_text_range()))
+        if not matches:
+            return []
+        tables = grids(page_rules(page))
+        lines = []
+        for match in matches:
             line = _measured(content.raw, match, number)
             if line is not None:
-                yield line
+                lines += _in_cells(content.raw, match, line, tables)
+    return with_tables(lines, tables) if tables else lines
+
+
+def _in_cells(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], line: Line, tables: Sequence[Grid]) -> list[Line]:
+    """A line that runs through several cells of a row, in its parts."""
+    borders = next(filter(None, (g.borders(line.left, line.right, line.bottom + line.size / 3) for g in tables)), ())
+    if not borders or line.oblique:
+        return [line]
+    pieces: dict[int, list[tuple[str, float, float]]] = {}
+    box = [ctypes.c_double() for _ in range(4)]
+    into = [ctypes.byref(edge) for edge in box]
+    for place, character in enumerate(match.group(), start=match.start()):
+        index = pdfium.FPDFText_GetCharIndexFromTextIndex(content, place)
+        pdfium.FPDFText_GetCharBox(content, index, *into)
+        left, right = box[0].value, box[1].value
+        if not character.isspace():
+            cell = bisect(borders, (left + right) / 2)
+        elif pieces:
+            cell = next(reversed(pieces))
+        else:
+            continue
+        pieces.setdefault(cell, []).append((character, left, right))
+    return [
+        replace(line, text="".join(c for c, _, _ in told).strip(), left=told[0][1], right=max(r for _, _, r in told))
+        for told in pieces.values()
+    ]
 
 
 def is_usable(lines: Sequence[Line]) -> bool:
@@ -72,10 +111,10 @@ def _recognised(page: pypdfium2.PdfPage, number: int) -> list[Line]:
     """Lines of a page that is a picture. A page without any picture is blank: nothing is looked for on it."""
     if not any(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3)):
         return []
-    from kb_pipeline.parsing.ocr import read_lines
+    from kb_pipeline.parsing.ocr import read_page
 
     bitmap = page.render(scale=DOTS_PER_INCH / POINTS_PER_INCH, rev_byteorder=True)
-    return read_lines(bitmap.to_numpy()[:, :, :3], number, POINTS_PER_INCH / DOTS_PER_INCH)
+    return read_page(bitmap.to_numpy()[:, :, :3], number, POINTS_PER_INCH / DOTS_PER_INCH)
 
 
 def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int) -> Line | None:
@@ -97,4 +136,13 @@ def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int) ->
         right=end.right,
         bottom=start.bottom,
         angle=math.degrees(math.atan2(matrix.b, matrix.a)),
+        bold=pdfium.FPDFText_GetFontWeight(content, first) >= BOLD_WEIGHT,
+        mono=_is_mono(content, first),
     )
+
+
+def _is_mono(content: pdfium.FPDF_TEXTPAGE, index: int) -> bool:
+    """Whether a character is set in a font of one width, by the font's flags or its name."""
+    flags, name = ctypes.c_int(), ctypes.create_string_buffer(64)
+    pdfium.FPDFText_GetFontInfo(content, index, name, 64, ctypes.byref(flags))
+    return bool(flags.value & FIXED_PITCH) or _MONO_NAME.search(name.value) is not None
