@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
 
-from kb_pipeline.contracts import Element
+from kb_pipeline.contracts import Box, Element
 from kb_pipeline.parsing.cleaning import join_code, join_lines
 from kb_pipeline.parsing.headings import (
     MAX_TITLE_WIDTH,
@@ -25,6 +25,7 @@ from kb_pipeline.parsing.headings import (
 MIN_PAGES_FOR_FURNITURE = 3
 MIN_PAGES_FOR_WATERMARK = 2
 EDGE_LINES = 2
+MARGIN_SHARE = 0.09
 SAME_HEIGHT = 4.0  # points; what is set by a program stands at one height, a scan is a little off
 _PAGE_NUMBER = re.compile(
     r"第\s*\d+\s*页(?:\s*[/,，]?\s*共\s*\d+\s*页)?|page\s+\d+(?:\s+of\s+\d+)?|[-–—]\s*\d+\s*[-–—]|\d+\s*/\s*\d+",
@@ -44,7 +45,7 @@ MAX_CODE_GAP = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a page. Lengths in points, from the page's lower left corner; `angle` in degrees, 0 for level text.
+    """A line of a page. Lengths in points, from the page's lower left corner, the page `page_height` high; `angle` in degrees, 0 for level text.
 
     `table`: a whole table instead, its rows in `text`; `height` is that of a table, else the letters' size is taken.
     """
@@ -60,6 +61,7 @@ class Line:
     mono: bool = False
     table: bool = False
     height: float = 0.0
+    page_height: float = 0.0
 
     @property
     def top(self) -> float:
@@ -88,7 +90,7 @@ def without_furniture(lines: list[Line], pages: int) -> list[Line]:
     numbers of pages at an edge.
 
     Digits are all alike in the comparison, because page numbers differ. On two pages alone a line counts as shared if it
-    stands at one height on both.
+    stands in the margin, at one height on both.
     """
     edge = [line for page in _by_page(lines) for line in _edge(page)]
     oblique = [line for line in lines if line.oblique]
@@ -96,7 +98,8 @@ def without_furniture(lines: list[Line], pages: int) -> list[Line]:
     if pages >= MIN_PAGES_FOR_FURNITURE:
         furniture |= _shared(edge, lambda line: _pattern(line), max(MIN_PAGES_FOR_FURNITURE, pages / 2))
     elif pages == 2:
-        furniture |= _shared(edge, lambda line: (_pattern(line), round(line.bottom / SAME_HEIGHT)), 2)
+        margin = [line for line in edge if _in_margin(line)]
+        furniture |= _shared(margin, lambda line: (_pattern(line), round(line.bottom / SAME_HEIGHT)), 2)
     furniture |= _shared(oblique, lambda line: _pattern(line), max(MIN_PAGES_FOR_WATERMARK, pages / 2))
     return [line for line in lines if id(line) not in furniture]
 
@@ -105,6 +108,11 @@ def _shared(lines: list[Line], alike: Callable[[Line], Hashable], least: float) 
     """Ids of the lines whose like stands on at least so many pages."""
     on_pages = Counter(name for name, _ in {(alike(line), line.page) for line in lines})
     return {id(line) for line in lines if on_pages[alike(line)] >= least}
+
+
+def _in_margin(line: Line) -> bool:
+    margin = MARGIN_SHARE * line.page_height
+    return line.page_height > 0 and (line.bottom < margin or line.top > line.page_height - margin)
 
 
 def _edge(page: list[Line]) -> list[Line]:
@@ -226,15 +234,27 @@ def _right_edge(page: list[Line], line: Line) -> float:
 
 
 def _element(group: list[Line], levels: Mapping[int, int]) -> Element:
-    if group[0].table:
-        return Element(group[0].text, "table", page=group[0].page)
-    if group[0].mono and not group[0].table:
-        return Element(join_code(line.text for line in group), "code", page=group[0].page)
-    first, text = group[0], join_lines(line.text for line in group)
+    first = group[0]
+    place = {"page": first.page, "box": _box(group)}
+    if first.table:
+        return Element(first.text, "table", **place)
+    if first.mono:
+        return Element(join_code(line.text for line in group), "code", **place)
+    text = join_lines(line.text for line in group)
     by_size = levels.get(round(first.size)) if len(group) <= 2 and _may_be_title(replace(first, text=text)) else None
     level = by_size or (title_level(text) if len(group) == 1 else None)
     if level is not None:
-        return Element(text, "title", level, page=first.page)
+        return Element(text, "title", level, **place)
     if is_list_item(first.text):
-        return Element(without_bullet(text), "list_item", page=first.page)
-    return Element(text, "paragraph", page=first.page)
+        return Element(without_bullet(text), "list_item", **place)
+    return Element(text, "paragraph", **place)
+
+
+def _box(group: list[Line]) -> Box | None:
+    """What the lines cover together, counted from the upper left corner; None for a page of unknown height."""
+    height = group[0].page_height
+    if not height:
+        return None
+    top, bottom = max(line.top for line in group), min(line.bottom for line in group)
+    left, right = min(line.left for line in group), max(line.right for line in group)
+    return Box(group[0].page, *(round(edge, 1) for edge in (left, height - top, right, height - bottom)))

@@ -65,7 +65,8 @@ class _Leveller:
         corners = self.points(quad)
         (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
         size = _LETTER_SHARE * (top - bottom)
-        return Line(text.strip(), page, float(size), float(left), float(right), float(bottom))
+        high = self.height * self.scale
+        return Line(text.strip(), page, float(size), float(left), float(right), float(bottom), page_height=high)
 
     def rule(self, x0: int, y0: int, x1: int, y1: int) -> Rule:
         """A stroke from one end to the other."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from functools import cache
 
 import pypandoc  # type: ignore[import-untyped]
@@ -12,6 +13,7 @@ from kb_pipeline.errors import CorruptDocument
 from kb_pipeline.parsing.container import check_package
 from kb_pipeline.parsing.decoding import decode
 from kb_pipeline.parsing.fragments import fragment_elements
+from kb_pipeline.parsing.headings import without_bullet
 
 # pandoc takes up to a hundred times the size of what it reads; the worker's own limits hold for it too.
 _OPTIONS = ("--to=html5", "--wrap=none", "--sandbox", "--email-obfuscation=none", "--eol=lf")
@@ -31,7 +33,13 @@ def parse_odt(data: bytes) -> list[Element]:
 
 def parse_rtf(data: bytes) -> list[Element]:
     """Rich text, with the code page that it declares."""
-    return _read(data, "rtf")
+    return [_as_item(element) for element in _read(data, "rtf")]
+
+
+def _as_item(element: Element) -> Element:
+    """RTF has no lists, only paragraphs that begin with a bullet."""
+    bare = without_bullet(element.text) if element.kind == "paragraph" else element.text
+    return element if bare == element.text else replace(element, text=bare, kind="list_item")
 
 
 def parse_rst(data: bytes) -> list[Element]:

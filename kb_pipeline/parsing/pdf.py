@@ -19,7 +19,9 @@ import pypdfium2.raw as pdfium
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import CorruptDocument, EncryptedDocument, NoText
 from kb_pipeline.parsing.layout import Line, assemble
+from kb_pipeline.parsing.options import in_force
 from kb_pipeline.parsing.pdf_rules import page_rules
+from kb_pipeline.parsing.protection import PASSWORD_REMEDY
 from kb_pipeline.parsing.ruled_tables import with_tables
 from kb_pipeline.parsing.ruling import Grid, grids
 
@@ -35,19 +37,24 @@ _LOCKED = (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY)
 
 
 def parse_pdf(data: bytes) -> list[Element]:
-    """Paragraphs and titles of all pages. A file that opens with the empty password is not taken as encrypted."""
-    try:
-        document = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as error:
-        if error.err_code in _LOCKED:
-            raise EncryptedDocument("The PDF needs a password to open.", "Save it without a password.") from None
-        raise CorruptDocument("The file is no readable PDF.", "Open it in a PDF viewer and save it again.") from None
-    with closing(document):
+    """Paragraphs, titles and tables of all pages. What opens with the empty password is not taken as encrypted."""
+    with closing(_opened(data)) as document:
         pages = len(document)
         lines = [line for number in range(pages) for line in _page_lines(document, number)]
     if not lines:
-        raise NoText(f"The PDF has no text on any of its {pages} pages, in no picture either.", "Nothing, if so it is.")
+        raise NoText(f"The PDF has no text on any of its {pages} pages.", "For a scan: parsing.strategy auto or ocr.")
     return assemble(lines, pages)
+
+
+def _opened(data: bytes) -> pypdfium2.PdfDocument:
+    for password in (None, *in_force().passwords):
+        try:
+            return pypdfium2.PdfDocument(data, password=password)
+        except pypdfium2.PdfiumError as error:
+            if error.err_code not in _LOCKED:
+                remedy = "Open it in a PDF viewer and save it again."
+                raise CorruptDocument("The file is no readable PDF.", remedy) from None
+    raise EncryptedDocument("The PDF needs a password to open.", PASSWORD_REMEDY)
 
 
 def _page_lines(document: pypdfium2.PdfDocument, number: int) -> list[Line]:
@@ -57,8 +64,9 @@ def _page_lines(document: pypdfium2.PdfDocument, number: int) -> list[Line]:
     except pypdfium2.PdfiumError:
         return []
     with closing(page):
-        lines = _text_layer(page, number + 1)
-        return lines if is_usable(lines) else _recognised(page, number + 1) or lines
+        strategy = in_force().strategy
+        lines = [] if strategy == "ocr" else _text_layer(page, number + 1)
+        return lines if strategy == "fast" or is_usable(lines) else _recognised(page, number + 1) or lines
 
 
 def _text_layer(page: pypdfium2.PdfPage, number: int) -> list[Line]:
@@ -66,10 +74,10 @@ def _text_layer(page: pypdfium2.PdfPage, number: int) -> list[Line]:
         matches = list(_LINE.finditer(content.get_text_range()))
         if not matches:
             return []
-        tables = grids(page_rules(page))
+        tables, high = grids(page_rules(page)), page.get_height()
         lines = []
         for match in matches:
-            line = _measured(content.raw, match, number)
+            line = _measured(content.raw, match, number, high)
             if line is not None:
                 lines += _in_cells(content.raw, match, line, tables)
     return with_tables(lines, tables) if tables else lines
@@ -109,7 +117,7 @@ def is_usable(lines: Sequence[Line]) -> bool:
 
 def _recognised(page: pypdfium2.PdfPage, number: int) -> list[Line]:
     """Lines of a page that is a picture. A page without any picture is blank: nothing is looked for on it."""
-    if not any(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3)):
+    if in_force().strategy == "auto" and not any(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3)):
         return []
     from kb_pipeline.parsing.ocr import read_page
 
@@ -117,7 +125,7 @@ def _recognised(page: pypdfium2.PdfPage, number: int) -> list[Line]:
     return read_page(bitmap.to_numpy()[:, :, :3], number, POINTS_PER_INCH / DOTS_PER_INCH)
 
 
-def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int) -> Line | None:
+def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int, high: float) -> Line | None:
     """Size and extent of a line, from its first and last visible characters. None for a line of spaces."""
     text = match.group()
     if not text.strip():
@@ -138,6 +146,7 @@ def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int) ->
         angle=math.degrees(math.atan2(matrix.b, matrix.a)),
         bold=pdfium.FPDFText_GetFontWeight(content, first) >= BOLD_WEIGHT,
         mono=_is_mono(content, first),
+        page_height=high,
     )
 
 

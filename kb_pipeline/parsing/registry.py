@@ -10,6 +10,7 @@ from kb_pipeline.contracts import Element
 from kb_pipeline.errors import CorruptDocument, MemoryLimitExceeded, NoText, PermanentError, UnsupportedFormat
 from kb_pipeline.parsing import bootstrap
 from kb_pipeline.parsing.elements import finish
+from kb_pipeline.parsing.protection import unlocked
 
 Parser = Callable[[bytes], list[Element]]
 
@@ -80,7 +81,8 @@ def parse(data: bytes, media_type: str) -> list[Element]:
     if not data.strip(b"\0\t\n\r "):
         raise NoText("The file is empty.")
     try:
-        elements = finish(parser(data))
+        opened = unlocked(data)
+        elements = finish(parser(data) if opened is data else parser_of(_type_of(opened, media_type))(opened))
     except PermanentError:
         raise
     except MemoryError:
@@ -97,6 +99,12 @@ def parse(data: bytes, media_type: str) -> list[Element]:
     if not elements:
         raise NoText("The document opens and holds no text.")
     return elements
+
+
+def _type_of(opened: bytes, media_type: str) -> str:
+    """What a file turns out to be when it is unlocked; before, an extension or nothing told."""
+    found = types.detect(opened[: types.HEAD_BYTES], "")
+    return media_type if found == types.UNKNOWN else found
 
 
 def _out_of_memory(parser: Parser) -> MemoryLimitExceeded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from kb_pipeline.parsing.cleaning import join_lines, table
 from kb_pipeline.parsing.columns import in_rows
@@ -35,7 +36,8 @@ def _cell_of(line: Line, grid: Grid) -> tuple[int, int] | None:
 
 def _frame(grid: Grid, line: Line, number: int) -> Line:
     left, right, bottom = grid.xs[0], grid.xs[-1], grid.ys[-1]
-    return Line(str(number), line.page, line.size, left, right, bottom, table=True, height=grid.ys[0] - bottom)
+    high = grid.ys[0] - bottom
+    return replace(line, text=str(number), left=left, right=right, bottom=bottom, table=True, height=high)
 
 
 def _filled(frame: Line, grids: Sequence[Grid], placed: dict[int, Cells]) -> Line:

@@ -19,7 +19,6 @@ def message() -> EmailMessage:
 def test_subject_addresses_and_the_html_body() -> None:
     mail = message()
     mail.add_alternative("<h2>安排</h2><p>十月一日起放假</p>", subtype="html")
-    mail.add_attachment("not read", filename="a.txt")
     assert [(e.kind, e.level, e.text) for e in parse(mail.as_bytes(), EML)] == [
         ("title", 1, "关于放假的通知"),
         ("paragraph", None, "From: 甲 <a@example.com>; To: b@example.org"),
@@ -48,3 +47,26 @@ def test_headers_that_break_the_grammar_do_not_lose_the_message() -> None:
 def test_an_encrypted_message_says_so() -> None:
     with pytest.raises(EncryptedDocument):
         parse(b"Subject: x\nContent-Type: multipart/encrypted; boundary=a\n\n--a--\n", EML)
+
+
+def test_attachments_are_read_below_their_names_and_a_bad_one_costs_itself() -> None:
+    mail = message()
+    mail.add_attachment("# 细则\n\n正文", filename="细则.md", subtype="markdown")
+    mail.add_attachment(b"%PDF-1.7 cut off", maintype="application", subtype="pdf", filename="broken.pdf")
+    inner = message()
+    inner.add_attachment(b"PK\x05\x06", maintype="application", subtype="zip", filename="all.zip")
+    mail.add_attachment(inner, filename="forwarded.eml")
+    assert [(e.kind, e.level, e.text) for e in parse(mail.as_bytes(), EML)][2:] == [
+        ("paragraph", None, "plain text"),
+        ("title", 2, "细则.md"),
+        ("title", 3, "细则"),
+        ("paragraph", None, "正文"),
+        ("title", 2, "broken.pdf"),
+        ("paragraph", None, "(CorruptDocument)"),
+        ("title", 2, "forwarded.eml"),
+        ("title", 3, "关于放假的通知"),
+        ("paragraph", None, "From: 甲 <a@example.com>; To: b@example.org"),
+        ("paragraph", None, "plain text"),
+        ("title", 4, "all.zip"),
+        ("paragraph", None, "(UnsupportedFormat)"),
+    ]

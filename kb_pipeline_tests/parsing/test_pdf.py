@@ -12,6 +12,7 @@ from reportlab.pdfgen.canvas import Canvas
 from kb_pipeline.errors import CorruptDocument, EncryptedDocument, NoText
 from kb_pipeline.media_type import PDF
 from kb_pipeline.parsing import parse
+from kb_pipeline.parsing.options import ParseOptions, reading_with
 
 FONT = "STSong-Light"
 pdfmetrics.registerFont(UnicodeCIDFont(FONT))
@@ -57,8 +58,8 @@ def test_pages_titles_and_joined_paragraphs_without_header_footer_and_watermark(
     ]
 
 
-def test_a_page_without_text_layer_says_so() -> None:
-    with pytest.raises(NoText, match="no text layer on any of its 1 pages"):
+def test_a_document_without_text_says_so() -> None:
+    with pytest.raises(NoText, match="no text on any of its 1 pages"):
         parse(pdf(lambda canvas: canvas.rect(10, 10, 100, 100)), PDF)
 
 
@@ -66,8 +67,11 @@ def test_a_password_to_open_is_encrypted_and_a_password_to_edit_is_not() -> None
     def write(canvas: Canvas) -> None:
         canvas.drawString(50, 700, "readable")
 
-    with pytest.raises(EncryptedDocument):
-        parse(pdf(write, encrypt=StandardEncryption("user", "owner")), PDF)
+    locked = pdf(write, encrypt=StandardEncryption("user", "owner"))
+    with pytest.raises(EncryptedDocument, match="KB_PASSWORDS_"):
+        parse(locked, PDF)
+    with reading_with(ParseOptions(passwords=("wrong", "user"))):
+        assert [element.text for element in parse(locked, PDF)] == ["readable"]
     (element,) = parse(pdf(write, encrypt=StandardEncryption("", "owner", canModify=0)), PDF)
     assert element.text == "readable"
 
@@ -75,3 +79,66 @@ def test_a_password_to_open_is_encrypted_and_a_password_to_edit_is_not() -> None
 def test_a_broken_file_is_corrupt() -> None:
     with pytest.raises(CorruptDocument):
         parse(b"%PDF-1.7\nthis is no PDF", PDF)
+
+
+def ruled(canvas: Canvas) -> None:
+    """A table of three rows and two columns, the first cell of the second row over two rows; a word in a cell is
+    underlined; text above and below."""
+    canvas.setFont(FONT, 12)
+    canvas.drawString(60, 760, "价格如下。")
+    for x, y, text in (
+        *((65, 705, "品名"), (165, 705, "单价"), (65, 665, "水泵"), (165, 685, "一百元"), (165, 665, "二百元")),
+        (60, 620, "以上含税。"),
+    ):
+        canvas.drawString(x, y, text)
+    for y in (720, 700, 660):
+        canvas.line(60, y, 260, y)
+    canvas.line(160, 680, 260, 680)
+    for x in (60, 160, 260):
+        canvas.line(x, 660, x, 720)
+    canvas.line(165, 683, 200, 683)
+
+
+def test_a_ruled_table_is_a_table_and_a_cell_over_two_rows_stands_in_both() -> None:
+    elements = parse(pdf(ruled), PDF)
+    assert [(e.kind, e.text) for e in elements] == [
+        ("paragraph", "价格如下。"),
+        ("table", "品名\t单价\n水泵\t一百元\n水泵\t二百元"),
+        ("paragraph", "以上含税。"),
+    ]
+
+
+def test_every_element_has_its_place_on_the_page() -> None:
+    boxes = [element.box for element in parse(pdf(ruled), PDF)]
+    assert all(box and box.page == 1 for box in boxes)
+    table = boxes[1]
+    assert table and (table.x0, table.x1) == pytest.approx((60, 260), abs=1)
+    assert table.y1 - table.y0 == pytest.approx(60, abs=1)
+    assert [box.y0 for box in boxes if box] == sorted(box.y0 for box in boxes if box)
+
+
+def test_code_keeps_its_lines() -> None:
+    def write(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 10)
+        canvas.drawString(60, 760, "Run this:")
+        canvas.setFont("Courier", 10)
+        for row, text in enumerate(("mkdir data", "cd data")):
+            canvas.drawString(60, 740 - 12 * row, text)
+
+    assert [(e.kind, e.text) for e in parse(pdf(write), PDF)] == [
+        ("paragraph", "Run this:"),
+        ("code", "mkdir data\ncd data"),
+    ]
+
+
+def test_of_two_pages_what_stands_in_the_margin_of_both_goes_and_repeated_body_text_stays() -> None:
+    def write(canvas: Canvas) -> None:
+        for page in (1, 2):
+            canvas.setFont(FONT, 9)
+            canvas.drawString(60, 820, "示例公司知识库")
+            canvas.drawString(280, 20, f"第 {page} 页 / 共 2 页")
+            canvas.setFont(FONT, 12)
+            canvas.drawString(60, 700, "两页都有的正文。")
+            canvas.showPage()
+
+    assert [e.text for e in parse(pdf(write), PDF)] == ["两页都有的正文。"] * 2

@@ -1,0 +1,39 @@
+"""How a source's documents are to be read: what a parser may ask, wherever it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Literal
+
+Strategy = Literal["auto", "fast", "ocr", "hi_res"]
+
+
+@dataclass(frozen=True, slots=True)
+class ParseOptions:
+    """`strategy`, for pages that may be pictures: `fast` reads text layers alone, `ocr` pictures of all pages, `auto`
+    a picture where a page has no usable text layer, `hi_res` leaves PDF to the models of unstructured. `passwords` are
+    tried, in turn, on what needs one."""
+
+    strategy: Strategy = "auto"
+    passwords: tuple[str, ...] = field(default=(), repr=False)
+
+
+_IN_FORCE: ContextVar[ParseOptions] = ContextVar("parse_options", default=ParseOptions())
+
+
+def in_force() -> ParseOptions:
+    """The options of the document that is being read."""
+    return _IN_FORCE.get()
+
+
+@contextmanager
+def reading_with(options: ParseOptions) -> Iterator[None]:
+    """Read with `options` inside the block."""
+    token = _IN_FORCE.set(options)
+    try:
+        yield
+    finally:
+        _IN_FORCE.reset(token)

@@ -1,0 +1,89 @@
+"""Pictures of text: recognised, laid out, and only where there is nothing better."""
+
+import io
+
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+
+from kb_pipeline.contracts import Element
+from kb_pipeline.errors import NoText
+from kb_pipeline.media_type import PDF
+from kb_pipeline.parsing import parse
+from kb_pipeline.parsing.options import ParseOptions, Strategy, reading_with
+from kb_pipeline_tests.parsing.test_pdf import pdf
+
+STRATEGIES: tuple[Strategy, ...] = ("auto", "fast", "ocr")
+WORDS = ("Annual leave policy", "Employees receive 22 days of leave.")
+
+
+def picture(*texts: str, ruled: bool = False, turn: float = 0.0) -> Image.Image:
+    """A white page with large lines of text, or with a ruled table of two columns."""
+    image = Image.new("RGB", (1200, 700), "white")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(40)
+    for place, text in enumerate(texts):
+        where = (110 + 500 * (place % 2), 115 + 100 * (place // 2)) if ruled else (100, 100 + 90 * place)
+        draw.text(where, text, fill="black", font=font)
+    if ruled:
+        for y in range(100, 101 + 100 * (len(texts) // 2), 100):
+            draw.line((100, y, 1100, y), fill="black", width=3)
+        for x in (100, 600, 1100):
+            draw.line((x, 100, x, 100 + 100 * (len(texts) // 2)), fill="black", width=3)
+    return image.rotate(turn, fillcolor="white")
+
+
+def png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def scanned(*texts: str, layer: str = "") -> bytes:
+    """A PDF page that is a picture, with `layer` as its text layer."""
+
+    def write(canvas: Canvas) -> None:
+        canvas.drawImage(ImageReader(picture(*texts)), 0, 0, 600, 350)
+        if layer:
+            canvas.drawString(40, 400, layer)
+
+    return pdf(write)
+
+
+def read(data: bytes, strategy: Strategy) -> list[Element]:
+    with reading_with(ParseOptions(strategy)):
+        return parse(data, PDF)
+
+
+@pytest.mark.parametrize("turn", [0.0, 1.0])
+def test_a_picture_is_read_also_when_it_is_askew(turn: float) -> None:
+    assert " ".join(e.text for e in parse(png(picture(*WORDS, turn=turn)), "image/png")) == " ".join(WORDS)
+
+
+def test_a_ruled_table_in_a_picture_is_a_table() -> None:
+    (table,) = parse(png(picture("Item", "Price", "Valve", "100", ruled=True)), "image/png")
+    assert (table.kind, table.text) == ("table", "Item\tPrice\nValve\t100")
+
+
+def test_a_picture_without_text_says_so() -> None:
+    with pytest.raises(NoText):
+        parse(png(picture()), "image/png")
+
+
+def test_a_scanned_page_is_read_and_has_its_page_and_place() -> None:
+    elements = read(scanned(*WORDS), "auto")
+    assert " ".join(element.text for element in elements) == " ".join(WORDS)
+    assert all(element.page == 1 and element.box for element in elements)
+
+
+def test_the_strategy_says_whether_pictures_or_text_layers_count() -> None:
+    layered = scanned(*WORDS, layer="The text layer of this page says something else.")
+    seen = {strategy: " ".join(e.text for e in read(layered, strategy)) for strategy in STRATEGIES}
+    assert [WORDS[1] in seen[strategy] for strategy in STRATEGIES] == [False, False, True]
+    assert all("something else" in text for text in seen.values())
+    with pytest.raises(NoText):
+        read(scanned(*WORDS), "fast")
+
+
+def test_a_stamp_on_a_scan_is_no_text_layer() -> None:
+    assert WORDS[1] in " ".join(element.text for element in read(scanned(*WORDS, layer="p. 7"), "auto"))
