@@ -17,6 +17,7 @@ from kb_pipeline.local.stack import database_dsn
 from kb_pipeline.observation import Observation
 from kb_pipeline.opening import object_store_config
 from kb_pipeline.parsing import LIGHT
+from kb_pipeline.parsing.options import ParseOptions
 from kb_pipeline.runner import StageReport, run_stage
 from kb_pipeline.runs import RunContext, run_state, with_retries
 from kb_pipeline.settings import Settings
@@ -70,6 +71,9 @@ class SourceRun(RunContext):
             self.settings.masking_for(self.source_system),
             tuple((later, stages[later].key) for later in after),
             self._is_light(),
+            ParseOptions(
+                self.settings.strategy_for(self.source_system), self.settings.passwords_for(self.source_system)
+            ),
         )
         ahead: dict[str, StageReport] = {}
         workers = self.executors.workers(job, self.settings)

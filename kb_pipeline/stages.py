@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +25,7 @@ from kb_pipeline.errors import (
 from kb_pipeline.execution.local import peak_rss_bytes
 from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import fingerprint, model_key, sha256_hex, stage_key
+from kb_pipeline.parsing.options import ParseOptions
 from kb_pipeline.settings import ChunkingSettings, MaskingPolicy, Settings
 from kb_pipeline.store.artifacts import read_table, records_to_table, table_to_records, write_table
 from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig, open_store
@@ -57,7 +58,7 @@ def catalogue(settings: Settings, source_system: str, space: Space | None = None
         "prefix_section_path": settings.chunking.prefix_section_path,
     }
     plans: list[tuple[StageName, int, Mapping[str, Any], Place, str]] = [
-        ("parse", PARSE_VERSION, {}, Place.WORKER, ""),
+        ("parse", PARSE_VERSION, {"strategy": settings.strategy_for(source_system)}, Place.WORKER, ""),
         ("chunk", CHUNK_VERSION, settings.chunking.model_dump(), Place.WORKER, ""),
         ("mask", MASK_VERSION, masking, Place.WORKER, ""),
         ("embed", EMBED_VERSION, {"model": model}, Place.MODEL, model),
@@ -119,6 +120,7 @@ class WorkerJob:
     policy: MaskingPolicy
     following: tuple[tuple[StageName, str], ...] = ()
     light: bool = False
+    options: ParseOptions = field(default_factory=ParseOptions)
 
     def __call__(self, task: Task) -> Outcome:
         """Never raises for what a document holds: every error becomes an outcome with a class from errors.py. Raises
@@ -171,7 +173,7 @@ class WorkerJob:
         """What the stage parse does with a document's bytes."""
         from kb_pipeline.parsing import parse
 
-        return parse(data, media_type)
+        return parse(data, media_type, self.options)
 
     def chunk(self, elements: list[Element]) -> list[Chunk]:
         """What the stage chunk does with elements."""

@@ -6,6 +6,7 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 os.environ["DO_NOT_TRACK"] = "1"
 PICTURES = (".jpg", ".png", ".tiff", "scanned.pdf")
@@ -18,8 +19,8 @@ def text_of(path: str) -> str:
     strategy = {"strategy": "ocr_only", "languages": languages} if path.endswith(PICTURES) else {"strategy": "fast"}
     try:
         return "\n".join(element.text for element in partition(path, **strategy))
-    except Exception as error:
-        print(f"{os.path.basename(path)}: {type(error).__name__}", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 - whatever it raises, it has read nothing
+        print(f"{Path(path).name}: {type(error).__name__}", file=sys.stderr)
         return ""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 from kb_pipeline.masking.addresses import find_addresses, may_hold_addresses
 from kb_pipeline.masking.checksums import bank_card, resident_id
-from kb_pipeline.masking.cues import any_of
+from kb_pipeline.masking.cues import any_of, around, most_digits
 from kb_pipeline.masking.identifiers import (
     find_births,
     find_credit_codes,
@@ -77,7 +77,13 @@ _CALLED = re.compile(
     r"[^0-9\n+(]{0,12}([+(]{0,2}[0-9](?:[ ().-]{0,2}[0-9]){5,14})(?![0-9])",
     re.IGNORECASE,
 )
-_says_phone = any_of("电话|電話|手机|手機|座机|座機|传真|傳真|联系方式|聯絡|tel|phone|mobile|cell|fax|whatsapp")
+_called = around(
+    _CALLED,
+    "电话|電話|手机|手機|座机|座機|传真|傳真|联系方式|聯絡|tel|phone|mobile|cell|fax|whatsapp",
+    before=0,
+    after=80,
+    lower=True,
+)
 _DIALLED = re.compile(
     r"(?:(?:you can|please|to) (?:call|dial)|(?:answering|reach (?:me|us|you|him|her|them)) (?:at|on))"
     r"[ :]{1,2}([+(]{0,2}[0-9](?:[ ().-]{0,2}[0-9]){5,14})(?![0-9])",
@@ -89,7 +95,7 @@ _ANSWERED = re.compile(
     re.IGNORECASE,
 )
 
-_says_dial = any_of("call|dial|answering|reach")
+_dialled = around(_DIALLED, "call|dial|answering|reach", before=10, after=90, lower=True)
 _says_line = any_of("office|fax|mobile|cell|home")
 
 _LOCAL_PART = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-")
@@ -118,29 +124,25 @@ def may_hold_any(text: str) -> bool:
 def find_resident_ids(text: str) -> list[Span]:
     """Chinese resident identity numbers, with up to one space, hyphen or line break between digits; the 15 digits that
     were issued until 1999 in one piece."""
-    if not _ANY_DIGIT.search(text):
+    if most_digits(text) < 15:
         return []
     return _valid(_RESIDENT, text, resident_id) + find_old_resident_ids(text)
 
 
 def find_bank_cards(text: str) -> list[Span]:
     """Payment card numbers, whole or in the groups that are printed on cards."""
-    return _valid(_CARD, text, bank_card) if _ANY_DIGIT.search(text) else []
+    return _valid(_CARD, text, bank_card) if most_digits(text) >= 13 else []
 
 
 def find_phone_numbers(text: str) -> list[Span]:
     """Chinese mobile, fixed and service numbers, North American ones, any that begins with + and a country's code, and
     any that a word beside it calls a telephone number."""
-    if not _ANY_DIGIT.search(text):
+    if most_digits(text) < 6:
         return []
     spans = [(match.start(), match.end(1)) for pattern in _PHONE for match in pattern.finditer(text)]
-    lower = text.lower()
-    if _says_line(lower):
+    if _says_line(text.lower()):
         spans += [(match.start(), match.end(1)) for match in _ANSWERED.finditer(text)]
-    for says, pattern in ((_says_phone, _CALLED), (_says_dial, _DIALLED)):
-        if says(lower):
-            spans += [match.span(1) for match in pattern.finditer(text)]
-    return spans
+    return spans + [match.span(1) for matches in (_called, _dialled) for match in matches(text)]
 
 
 def find_emails(text: str) -> list[Span]:
@@ -199,26 +201,26 @@ def _ipv6(text: str, start: int, end: int) -> Span | None:
     return start, suffix.end() if suffix else end
 
 
-def with_a_digit(find: Callable[[str], list[Span]]) -> Callable[[str], list[Span]]:
-    """`find` for entities that hold a digit: other texts are not looked through."""
-    return lambda text: find(text) if _ANY_DIGIT.search(text) else []
+def with_digits(least: int, find: Callable[[str], list[Span]]) -> Callable[[str], list[Span]]:
+    """`find` for entities that hold a number of so many digits: other texts are not looked through."""
+    return lambda text: find(text) if most_digits(text) >= least else []
 
 
 DETECTORS: dict[str, Callable[[str], list[Span]]] = {
     "CN_RESIDENT_ID": find_resident_ids,
-    "CN_CREDIT_CODE": with_a_digit(find_credit_codes),
+    "CN_CREDIT_CODE": with_digits(6, find_credit_codes),
     "BANK_CARD": find_bank_cards,
-    "IBAN_CODE": with_a_digit(find_ibans),
-    "US_SSN": with_a_digit(find_social_security_numbers),
-    "PASSPORT": with_a_digit(find_passports),
-    "TRAVEL_PERMIT": with_a_digit(find_travel_permits),
-    "LICENSE_PLATE": with_a_digit(find_plates),
+    "IBAN_CODE": with_digits(2, find_ibans),
+    "US_SSN": with_digits(9, find_social_security_numbers),
+    "PASSPORT": with_digits(6, find_passports),
+    "TRAVEL_PERMIT": with_digits(7, find_travel_permits),
+    "LICENSE_PLATE": with_digits(1, find_plates),
     "EMAIL_ADDRESS": find_emails,
     "PHONE_NUMBER": find_phone_numbers,
     "MAC_ADDRESS": find_mac_addresses,
     "IP_ADDRESS": find_ip_addresses,
     "SECRET": find_secrets,
-    "DATE_OF_BIRTH": with_a_digit(find_births),
+    "DATE_OF_BIRTH": with_digits(4, find_births),
     "ADDRESS": find_addresses,
     "PERSON": find_names,
     "MONEY": find_money,

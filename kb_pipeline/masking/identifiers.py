@@ -10,7 +10,7 @@ import datetime as dt
 import re
 
 from kb_pipeline.masking.checksums import PROVINCES, iban, unified_social_credit_code
-from kb_pipeline.masking.cues import any_of
+from kb_pipeline.masking.cues import any_of, around
 
 Span = tuple[int, int]
 
@@ -75,11 +75,13 @@ _DATE = (
 )
 _BIRTH = re.compile(
     r"(?:出生(?:日期|年月日?|时间)?|生日|生于|[Dd]ate [Oo]f [Bb]irth|DATE OF BIRTH|DOB|D\.O\.B\.?"
-    r"|[Bb]irth ?(?:day|date)|[Bb]orn(?: on)?)[ \t]*(?:[(（][^)）\n]{0,12}[)）])?[ \t]*(?:是|为|為|于|於|在|is|was|on)?[ \t]*[:：=]*[ \t]*"
+    r"|[Bb]irth ?(?:day|date)|[Bb]orn(?: on)?)"
+    r"[ \t]*(?:[(（][^)）\n]{0,12}[)）])?[ \t]*(?:是|为|為|于|於|在|is|was|on)?[ \t]*[:：=]*[ \t]*"
     rf"({_DATE})"
 )
-_says_born = any_of("出生|生日|生于|irth|BIRTH|DOB|D.O.B|orn")
+_called_births = around(_BIRTH, "出生|生日|生于|irth|BIRTH|DOB|D.O.B|orn", before=10, after=90)
 _BORN_AFTER = re.compile(rf"({_DATE}) ?(?:出生|生(?=[,，。；;)）]))")
+_births_before = around(_BORN_AFTER, "生", before=30, after=3)
 
 
 def find_old_resident_ids(text: str) -> list[Span]:
@@ -160,5 +162,4 @@ def _ssn(area: str, group: str, serial: str) -> bool:
 
 def find_births(text: str) -> list[Span]:
     """Dates of birth: a date that a word before or after it calls one."""
-    spans = [match.span(1) for match in _BIRTH.finditer(text)] if _says_born(text) else []
-    return spans + ([match.span(1) for match in _BORN_AFTER.finditer(text)] if "生" in text else [])
+    return [match.span(1) for matches in (_called_births, _births_before) for match in matches(text)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from kb_pipeline.masking.cues import any_of
+
 _FIGURE = r"[0-9]+(?:[,，][0-9]{3})*(?:\.[0-9]+)?"
 _FIGURE_REST = r"[0-9](?<![0-9].)(?<![0-9][.,].)[0-9]*(?:[,，][0-9]{3})*(?:\.[0-9]+)?"
 _SCALE = r"(?: ?(?:[十百千万亿萬億]{1,3}|(?:[Tt]housand|[MmBb]illion|[Tt]rillion|mn|bn|[kKmMbB])(?![A-Za-z])))?"
@@ -28,7 +30,8 @@ _COUNTED = re.compile(
 )
 _IN_WORDS = re.compile(rf"[{_NUMERAL}]{{2,40}}(?:点[{_NUMERAL}]+)? ?(?:{_YUAN}|{_NAME}){_TAIL}")
 _NAMED_IN_WORDS = re.compile(rf"{_NAME}[:：]? ?[{_NUMERAL}]{{1,40}}(?:点[{_NUMERAL}]+)?(?:{_YUAN}|{_NAME})?{_TAIL}")
-_IN_FIGURES = (_SIGNED, _CODED, _NAMED, _COUNTED)
+_says_code = any_of("|".join(_CODES.split() + _CODES.lower().split()))
+_says_name = any_of(_NAME[3:-1])
 _ANY_DIGIT = re.compile(r"[0-9]")
 # One of them is in every unit that may follow an amount in words.
 UNIT_CHARACTERS = "元圆圓币幣块塊金镑"
@@ -40,7 +43,8 @@ def find_money(text: str) -> list[tuple[int, int]]:
     """Amounts: ¥1,234.56, 3.5亿元, 100-200元, RMB 300, USD 2.5 million, 人民币壹佰万元整. A bare number is none."""
     patterns: list[re.Pattern[str]] = []
     if _ANY_DIGIT.search(text):
-        patterns += _IN_FIGURES
+        patterns += (_SIGNED, _COUNTED)
+        patterns += [pattern for says, pattern in ((_says_code, _CODED), (_says_name, _NAMED)) if says(text)]
     if _ANY_UNIT.search(text):
         patterns += (_IN_WORDS, _NAMED_IN_WORDS)
     spans = [match.span() for pattern in patterns for match in pattern.finditer(text)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from kb_pipeline.masking.cues import any_of
+from kb_pipeline.masking.cues import any_of, around
 
 Span = tuple[int, int]
 
@@ -38,7 +38,9 @@ _LABELS = (
 )
 _TITLES = "先生|女士|小姐"
 _CALLED = re.compile(rf"(?:{_LABELS})[ \t]*(?:[(（][^)）\n]{{0,12}}[)）])?[ \t]*(?:[:：]|是|为)?[ \t]*{_CHINESE_NAME}")
-_is_called = any_of(re.sub(r"\[.*?\]", "", _LABELS))
+_LABEL_WORDS = re.sub(r"\[.*?\]", "", _LABELS)
+_is_called = any_of(_LABEL_WORDS)
+_called_names = around(_CALLED, _LABEL_WORDS, before=1, after=60)
 _has_title = any_of(_TITLES)
 _TITLED = re.compile(rf"([{_SURNAMES}]{_GIVEN}{{1,2}})(?:{_TITLES})")
 
@@ -49,11 +51,13 @@ _SALUTATIONS = (
     r"|[Pp]repared by:? |[Aa]pproved by:? |[Rr]eviewed by:? |[Cc]ontact(?: person)?: ?|[Nn]ame: ?|[Aa]ttn\.?:? "
     r"|[Ss]incerely,\s{1,3}|[Rr]egards,\s{1,3}|my name is |[Aa]ccount holder:? |[Bb]eneficiary:? "
 )
-_greets = any_of(
+_GREETINGS = (
     "ear |Mr|Ms|Dr|Miss |Prof|igned by|repared by|pproved by|eviewed by|ontact|ame:|ttn|incerely|egards|name is"
     "|ccount holder|eneficiary"
 )
+_greets = any_of(_GREETINGS)
 _GREETED = re.compile(rf"(?:{_SALUTATIONS})(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? )?{_ENGLISH_NAME}")
+_greeted_names = around(_GREETED, _GREETINGS, before=4, after=160)
 _NOBODY = re.compile(
     "(?:Sirs?|Madams?|Customers?|Team|All|Colleagues?|Hiring|Manager|Friends?|Clients?|Users?|Valued|Partners?|Students?"
     "|Parents?|Members?|Employees?|Suppliers?|Applicant|Readers?|Editor|Everyone|Candidate|Shareholders?|Board|Guests?"
@@ -68,10 +72,8 @@ def may_hold_names(text: str) -> bool:
 
 def find_names(text: str) -> list[Span]:
     """Names that a label, a salutation or a title announces, in Chinese and in English."""
-    spans = [match.span(1) for match in _CALLED.finditer(text)] if _is_called(text) else []
+    spans = [match.span(1) for match in _called_names(text)]
     if _has_title(text):
         spans += [match.span(1) for match in _TITLED.finditer(text)]
-    for match in _GREETED.finditer(text) if _greets(text) else ():
-        if not _NOBODY.match(match.group(1)):
-            spans.append(match.span(1))
-    return spans
+    greeted = (match for match in _greeted_names(text) if not _NOBODY.match(match.group(1)))
+    return spans + [match.span(1) for match in greeted]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,6 +14,10 @@ from kb_pipeline.masking.spans import Finding, merge_overlaps
 
 # Stands for what is taken out already. PostgreSQL takes no NUL, so no text that is stored holds one.
 TAKEN = "\0"
+# What announces something stands at most this far from it (addresses are the longest).
+REACH = 100
+_BORDERS = "。！？；"
+_TAKEN, _BORDER = re.compile(TAKEN), re.compile(f"[{_BORDERS}]")
 
 
 class Rest(NamedTuple):
@@ -49,17 +54,42 @@ class Found:
 def find_all(text: str, entities: Collection[str], given: Sequence[Finding] = ()) -> Found:
     """Every place of `entities` in `text`, and `given` ones.
 
-    Taking one number out can free another that touched it, so this goes on until nothing is found. It ends: whatever is
-    found holds a character that has not been taken yet.
+    Taking one number out can free another that touched it, so this goes on, around what was taken, until nothing is
+    found. It ends: whatever is found holds a character that has not been taken yet.
     """
     found = list(given)
-    while True:
-        rest = take_out(text, found)
-        folded = fold(rest.text)
-        fresh = find_once(folded, entities)
-        if not fresh:
-            return Found(found, folded.text)
+    rest = take_out(text, found)
+    fresh = find_once(fold(rest.text), entities)
+    while fresh:
         found = merge_overlaps([*found, *(Finding(f.entity, *rest.original(f.start, f.end)) for f in fresh)])
+        rest = take_out(text, found)
+        fresh = [
+            finding for start, end in _freed(rest.text) for finding in _find_between(rest.text, start, end, entities)
+        ]
+    return Found(found, fold(rest.text).text)
+
+
+def _freed(rest: str) -> list[tuple[int, int]]:
+    """The parts of a text around each TAKEN in which something may have come free: to the next end of a sentence
+    beyond REACH on either side, where no finding crosses."""
+    parts: list[tuple[int, int]] = []
+    for taken in _TAKEN.finditer(rest):
+        if parts and taken.end() + REACH <= parts[-1][1]:
+            continue
+        before = rest[: max(0, taken.start() - REACH)]
+        start = max((before.rfind(mark) for mark in _BORDERS), default=-1) + 1
+        after = _BORDER.search(rest, taken.end() + REACH)
+        end = after.start() if after else len(rest)
+        if parts and start <= parts[-1][1]:
+            parts[-1] = (parts[-1][0], end)
+        else:
+            parts.append((start, end))
+    return parts
+
+
+def _find_between(text: str, start: int, end: int, entities: Collection[str]) -> list[Finding]:
+    found = find_once(fold(text[start:end]), entities)
+    return [Finding(entity, start + begin, start + stop) for entity, begin, stop in found]
 
 
 def take_out(text: str, found: Sequence[Finding]) -> Rest:

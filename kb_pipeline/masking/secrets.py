@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kb_pipeline.masking.cues import any_of
+from kb_pipeline.masking.cues import any_of, around
 
 Span = tuple[int, int]
 
@@ -30,7 +30,9 @@ _CALLED = re.compile(
     "|密码|密碼|口令|密钥|密鑰|令牌)"
     r"[\"'`]?[ \t]{0,3}(?:[:：=]|是|为|is)[ \t]{0,3}[\"'`]?([^\s\"'`<>,，;；。（）()]{6,100})"
 )
-_is_called = any_of("ass|PASSWORD|pwd|ecret|SECRET|_KEY|ey|KEY|oken|TOKEN|密码|密碼|口令|密钥|密鑰|令牌")
+_called = around(
+    _CALLED, "ass|PASS|pwd|ecret|SECRET|_KEY|ey|KEY|oken|TOKEN|密码|密碼|口令|密钥|密鑰|令牌", before=10, after=130
+)
 
 
 def may_hold_secrets(text: str) -> bool:
@@ -44,8 +46,7 @@ def find_secrets(text: str) -> list[Span]:
     spans = [match.span() for match in _PREFIXED.finditer(text)] if _has_prefix(text) else []
     if "PRIVATE KEY" in text:
         spans += [match.span() for match in _PRIVATE_KEY.finditer(text)]
-    called = _CALLED.finditer(text) if _is_called(text) else ()
-    return spans + [match.span(1) for match in called if _looks_made_up(match.group(1))]
+    return spans + [match.span(1) for match in _called(text) if _looks_made_up(match.group(1))]
 
 
 def _looks_made_up(value: str) -> bool:

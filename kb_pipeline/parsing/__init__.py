@@ -6,19 +6,23 @@ from collections.abc import Collection
 
 from kb_pipeline.contracts import Element
 from kb_pipeline.media_type import MARKDOWN, TEXT
+from kb_pipeline.parsing.options import ParseOptions, reading_with
 
-PARSE_VERSION = 3
+PARSE_VERSION = 4
 
 # What a small load often consists of, and what takes 0.1 CPU seconds to load. unstructured, behind docx, pptx, html and
 # eml, takes over a second, openpyxl and pypdfium2 0.1 each.
 LIGHT = frozenset((MARKDOWN, TEXT))
 
 
-def parse(data: bytes, media_type: str) -> list[Element]:
-    """Elements of a document in reading order; see registry.parse for what it raises."""
+def parse(data: bytes, media_type: str, options: ParseOptions | None = None) -> list[Element]:
+    """Elements of a document in reading order; see registry.parse for what it raises. No `options`: those in force."""
     from kb_pipeline.parsing import registry
 
-    return registry.parse(data, media_type)
+    if options is None:
+        return registry.parse(data, media_type)
+    with reading_with(options):
+        return registry.parse(data, media_type)
 
 
 def warm_up(media_types: Collection[str] | None = None) -> None:

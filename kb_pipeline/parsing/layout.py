@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
 
-from kb_pipeline.contracts import Box, Element
+from kb_pipeline.contracts import Box, Element, ElementKind
 from kb_pipeline.parsing.cleaning import join_code, join_lines
 from kb_pipeline.parsing.headings import (
     MAX_TITLE_WIDTH,
@@ -28,7 +28,8 @@ EDGE_LINES = 2
 MARGIN_SHARE = 0.09
 SAME_HEIGHT = 4.0  # points; what is set by a program stands at one height, a scan is a little off
 _PAGE_NUMBER = re.compile(
-    r"第\s*\d+\s*页(?:\s*[/,，]?\s*共\s*\d+\s*页)?|page\s+\d+(?:\s+of\s+\d+)?|[-–—]\s*\d+\s*[-–—]|\d+\s*/\s*\d+",
+    r"第\s*\d+\s*页(?:\s*[/,，]?\s*共\s*\d+\s*页)?|page\s+\d+(?:\s+of\s+\d+)?|[-–—]\s*\d+\s*[-–—]"
+    r"|\d+\s*/\s*\d+",
     re.IGNORECASE,
 )
 # The body is set in the largest size that carries this share of the characters (listings may outweigh it, smaller);
@@ -45,7 +46,8 @@ MAX_CODE_GAP = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a page. Lengths in points, from the page's lower left corner, the page `page_height` high; `angle` in degrees, 0 for level text.
+    """A line of a page. Lengths in points, from the page's lower left corner, the page `page_height` high; `angle` in
+    degrees, 0 for level text.
 
     `table`: a whole table instead, its rows in `text`; `height` is that of a table, else the letters' size is taken.
     """
@@ -89,8 +91,8 @@ def without_furniture(lines: list[Line], pages: int) -> list[Line]:
     """Without page headers, footers and watermarks: lines at a page's edge, or oblique ones, that most pages share, and
     numbers of pages at an edge.
 
-    Digits are all alike in the comparison, because page numbers differ. On two pages alone a line counts as shared if it
-    stands in the margin, at one height on both.
+    Digits are all alike in the comparison, because page numbers differ. On two pages alone a line counts as shared if
+    it stands in the margin, at one height on both.
     """
     edge = [line for page in _by_page(lines) for line in _edge(page)]
     oblique = [line for line in lines if line.oblique]
@@ -183,8 +185,9 @@ def _may_be_title(line: Line) -> bool:
 def groups(page: list[Line]) -> list[list[Line]]:
     """Lines of one page grouped: code by its font, tables alone, the rest into paragraphs."""
     grouped = []
-    for mono, lines in groupby(page, key=lambda line: line.mono):
-        grouped += _code_blocks(list(lines)) if mono else paragraphs(list(lines))
+    for mono, run in groupby(page, key=lambda line: line.mono):
+        lines = list(run)
+        grouped += _code_blocks(lines) if mono else paragraphs(lines)
     return grouped
 
 
@@ -234,20 +237,24 @@ def _right_edge(page: list[Line], line: Line) -> float:
 
 
 def _element(group: list[Line], levels: Mapping[int, int]) -> Element:
+    kind, level, text = _told(group, levels)
+    return Element(text, kind, level, group[0].page, _box(group))
+
+
+def _told(group: list[Line], levels: Mapping[int, int]) -> tuple[ElementKind, int | None, str]:
     first = group[0]
-    place = {"page": first.page, "box": _box(group)}
     if first.table:
-        return Element(first.text, "table", **place)
+        return "table", None, first.text
     if first.mono:
-        return Element(join_code(line.text for line in group), "code", **place)
+        return "code", None, join_code(line.text for line in group)
     text = join_lines(line.text for line in group)
     by_size = levels.get(round(first.size)) if len(group) <= 2 and _may_be_title(replace(first, text=text)) else None
     level = by_size or (title_level(text) if len(group) == 1 else None)
     if level is not None:
-        return Element(text, "title", level, **place)
+        return "title", level, text
     if is_list_item(first.text):
-        return Element(without_bullet(text), "list_item", **place)
-    return Element(text, "paragraph", **place)
+        return "list_item", None, without_bullet(text)
+    return "paragraph", None, text
 
 
 def _box(group: list[Line]) -> Box | None:

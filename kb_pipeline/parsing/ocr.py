@@ -1,4 +1,4 @@
-"""Text and ruling in pictures. rapidocr's wheel carries PP-OCR's models for Chinese and English: nothing is downloaded."""
+"""Text and ruling in pictures. rapidocr's wheel carries PP-OCR's models of Chinese and English, none is downloaded."""
 
 from __future__ import annotations
 

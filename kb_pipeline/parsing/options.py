@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal
 
-Strategy = Literal["auto", "fast", "ocr", "hi_res"]
+from kb_pipeline.settings import Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +20,12 @@ class ParseOptions:
     passwords: tuple[str, ...] = field(default=(), repr=False)
 
 
-_IN_FORCE: ContextVar[ParseOptions] = ContextVar("parse_options", default=ParseOptions())
+_IN_FORCE: ContextVar[ParseOptions | None] = ContextVar("parse_options", default=None)
 
 
 def in_force() -> ParseOptions:
     """The options of the document that is being read."""
-    return _IN_FORCE.get()
+    return _IN_FORCE.get() or ParseOptions()
 
 
 @contextmanager

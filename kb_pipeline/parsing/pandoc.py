@@ -54,7 +54,8 @@ def parse_org(data: bytes) -> list[Element]:
 
 def _read(data: bytes, reader: str) -> list[Element]:
     """Elements of `data` as pandoc's `reader` understands it. The call ends with the worker, which has a time limit."""
-    done = subprocess.run([_pandoc(), f"--from={reader}", *_OPTIONS], input=data, capture_output=True, check=False)
+    command = [_pandoc(), f"--from={reader}", *_OPTIONS]
+    done = subprocess.run(command, input=data, capture_output=True, check=False)  # noqa: S603 - no part comes from data
     if done.returncode:
         raise CorruptDocument(
             f"pandoc cannot read the {reader} file (exit code {done.returncode}).",

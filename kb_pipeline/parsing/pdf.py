@@ -21,7 +21,7 @@ from kb_pipeline.errors import CorruptDocument, EncryptedDocument, NoText
 from kb_pipeline.parsing.layout import Line, assemble
 from kb_pipeline.parsing.options import in_force
 from kb_pipeline.parsing.pdf_rules import page_rules
-from kb_pipeline.parsing.protection import PASSWORD_REMEDY
+from kb_pipeline.parsing.protection import LOCKED_REMEDY
 from kb_pipeline.parsing.ruled_tables import with_tables
 from kb_pipeline.parsing.ruling import Grid, grids
 
@@ -54,7 +54,7 @@ def _opened(data: bytes) -> pypdfium2.PdfDocument:
             if error.err_code not in _LOCKED:
                 remedy = "Open it in a PDF viewer and save it again."
                 raise CorruptDocument("The file is no readable PDF.", remedy) from None
-    raise EncryptedDocument("The PDF needs a password to open.", PASSWORD_REMEDY)
+    raise EncryptedDocument("The PDF needs a password to open.", LOCKED_REMEDY)
 
 
 def _page_lines(document: pypdfium2.PdfDocument, number: int) -> list[Line]:

@@ -8,7 +8,7 @@ from kb_pipeline.errors import EncryptedDocument
 from kb_pipeline.parsing.options import in_force
 
 _OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-PASSWORD_REMEDY = "Save it without a password, or set KB_PASSWORDS_<SOURCE>; see docs/formats.md."
+LOCKED_REMEDY = "Save it without a password, or set KB_PASSWORDS_<SOURCE>; see docs/formats.md."
 
 
 def unlocked(data: bytes) -> bytes:
@@ -37,4 +37,4 @@ def unlocked(data: bytes) -> bytes:
         except (DecryptionError, InvalidKeyError, ParseError, ValueError):
             continue
         return opened.getvalue()
-    raise EncryptedDocument("The Office file is protected by a password.", PASSWORD_REMEDY)
+    raise EncryptedDocument("The Office file is protected by a password.", LOCKED_REMEDY)

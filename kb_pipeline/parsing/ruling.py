@@ -110,9 +110,7 @@ def _grid(levels: list[Rule], uprights: list[Rule]) -> Grid | None:
 
 def _upright_between(uprights: Sequence[Rule], top: float, bottom: float, x: float) -> bool:
     """Whether what is drawn at `x` divides the row between `top` and `bottom`."""
-    drawn = (
-        min(rule.y1, top) - max(rule.y0, bottom) for rule in uprights if abs((rule.x0 + rule.x1) / 2 - x) <= SNAP
-    )
+    drawn = (min(rule.y1, top) - max(rule.y0, bottom) for rule in uprights if abs((rule.x0 + rule.x1) / 2 - x) <= SNAP)
     return sum(length for length in drawn if length > 0) >= DIVIDING_SHARE * (top - bottom)
 
 

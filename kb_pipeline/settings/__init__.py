@@ -7,6 +7,7 @@ KB_OBJECT_STORE_URL  overrides object_store.url
 KB_EMBEDDING_URLS    overrides embedding.urls, separated by commas
 KB_EMBEDDING_API_KEY key for the embedding service, if it wants one
 KB_PSEUDONYM_KEY     ID:SECRET, for entities that a masking policy replaces by pseudonyms
+KB_PASSWORDS_<SOURCE> passwords of a source system's protected documents, one a line
 KB_ALERT_WEBHOOK_URL overrides alerts.webhook_url
 KB_NOTIFICATION_QUEUE_URL  overrides notifications.queue_url
 AWS_*                credentials and region for s3:// URLs, as boto3 and obstore read them
@@ -33,6 +34,7 @@ from kb_pipeline.settings.sections import (
     RetentionSettings,
     RunSettings,
     SourceSettings,
+    Strategy,
 )
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "RunSettings",
     "Settings",
     "SourceSettings",
+    "Strategy",
     "check_source_name",
     "load_settings",
     "strictest",

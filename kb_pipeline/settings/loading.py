@@ -13,7 +13,16 @@ from kb_pipeline.errors import SettingsError
 from kb_pipeline.settings.policy import PseudonymKey
 from kb_pipeline.settings.root import Settings
 
-_FROM_ENVIRONMENT_ONLY = ("home", "config_path", "dagster_home", "database_dsn", "embedding_api_key", "pseudonym_key")
+_PASSWORDS = "KB_PASSWORDS_"
+_FROM_ENVIRONMENT_ONLY = (
+    "home",
+    "config_path",
+    "dagster_home",
+    "database_dsn",
+    "embedding_api_key",
+    "pseudonym_key",
+    "passwords",
+)
 
 
 def load_settings(
@@ -37,10 +46,17 @@ def load_settings(
     raw["database_dsn"] = environ.get("KB_DATABASE_DSN") or None
     raw["embedding_api_key"] = environ.get("KB_EMBEDDING_API_KEY") or None
     raw["pseudonym_key"] = _pseudonym_key(environ.get("KB_PSEUDONYM_KEY"))
+    raw["passwords"] = _passwords(environ)
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
         raise _explain(error, path, origin) from None
+
+
+def _passwords(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Passwords by source system as the variable names it: KB_PASSWORDS_HR_DOCS for hr-docs and hr_docs, one a line."""
+    named = ((name.removeprefix(_PASSWORDS), value) for name, value in environ.items() if name.startswith(_PASSWORDS))
+    return {source: tuple(line for line in value.splitlines() if line) for source, value in named}
 
 
 def _pseudonym_key(written: str | None) -> PseudonymKey | None:

@@ -26,6 +26,7 @@ from kb_pipeline.settings.sections import (
     RunSettings,
     Section,
     SourceSettings,
+    Strategy,
 )
 
 SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -54,6 +55,7 @@ class Settings(Section):
     database_dsn: SecretStr | None = Field(default=None, exclude=True)
     embedding_api_key: SecretStr | None = Field(default=None, exclude=True)
     pseudonym_key: PseudonymKey | None = Field(default=None, exclude=True)
+    passwords: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, exclude=True, repr=False)
 
     @field_validator("sources")
     @classmethod
@@ -75,6 +77,14 @@ class Settings(Section):
                 "Set KB_PSEUDONYM_KEY to ID:SECRET; docs/privacy.md says how to make and change one.",
             )
         return policy
+
+    def strategy_for(self, source_system: str) -> Strategy:
+        """How pages that may be pictures are read in a source."""
+        return self.sources.get(source_system, SourceSettings()).strategy or self.defaults.strategy
+
+    def passwords_for(self, source_system: str) -> tuple[str, ...]:
+        """Passwords that are tried on a source's protected documents."""
+        return self.passwords.get(source_system.replace("-", "_").upper(), ())
 
     def access_groups(self, source_system: str, key: str) -> list[str]:
         """Who may read a document of a source, by the first rule that matches its key."""

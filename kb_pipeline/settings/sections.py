@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
@@ -78,6 +78,9 @@ class LimitSettings(Section):
     workers: Annotated[int, Field(ge=1, le=256)] | None = None
 
 
+Strategy = Literal["auto", "fast", "ocr", "hi_res"]
+
+
 class ChunkingSettings(Section):
     """Sizes in tokens, by a calibrated estimate. `prefix_section_path` puts the heading path before the text sent to
     the model; the text stored and shown stays as it was."""
@@ -120,6 +123,7 @@ class SourceSettings(Section):
     document holds; a document that none matches has no groups."""
 
     description: str = ""
+    strategy: Strategy | None = None
     masking: Actions = Field(default_factory=dict)
     access: tuple[AccessRule, ...] = ()
     cron: Cron | None = None
@@ -127,8 +131,13 @@ class SourceSettings(Section):
 
 
 class DefaultSettings(Section):
-    """What holds for every source that does not say otherwise. An entity not named here is masked."""
+    """What holds for every source that does not say otherwise. An entity not named here is masked.
 
+    `strategy`, for pages that may be pictures: `fast` reads text layers alone, `ocr` pictures of all pages, `auto` a
+    picture where a page has no usable text layer, `hi_res` leaves PDF to the models of unstructured.
+    """
+
+    strategy: Strategy = "auto"
     masking: Actions = Field(default_factory=dict)
     cron: Cron | None = None
     timezone: TimeZone | None = None

@@ -112,7 +112,8 @@ def test_every_element_has_its_place_on_the_page() -> None:
     boxes = [element.box for element in parse(pdf(ruled), PDF)]
     assert all(box and box.page == 1 for box in boxes)
     table = boxes[1]
-    assert table and (table.x0, table.x1) == pytest.approx((60, 260), abs=1)
+    assert table
+    assert (table.x0, table.x1) == pytest.approx((60, 260), abs=1)
     assert table.y1 - table.y0 == pytest.approx(60, abs=1)
     assert [box.y0 for box in boxes if box] == sorted(box.y0 for box in boxes if box)
 
