@@ -114,4 +114,6 @@ def frames(data: bytes) -> Iterator[np.ndarray]:
 
     with Image.open(BytesIO(data)) as image:
         for frame in ImageSequence.Iterator(image):
-            yield np.asarray(ImageOps.exif_transpose(frame).convert("RGB"))
+            upright = ImageOps.exif_transpose(frame).convert("RGBA")
+            paper = Image.new("RGBA", upright.size, "white")  # what is transparent shows the page behind it
+            yield np.asarray(Image.alpha_composite(paper, upright).convert("RGB"))

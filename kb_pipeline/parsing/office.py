@@ -18,9 +18,12 @@ def parse_docx(data: bytes) -> list[Element]:
 
 
 def parse_pptx(data: bytes) -> list[Element]:
-    """The title placeholder of a slide is level 1; the page is the number of the slide."""
+    """The title placeholder of a slide is level 1; the page is the number of the slide, which charts and notes end."""
+    from kb_pipeline.parsing.slides import left_out, with_left_out
+
     check_ooxml(data, main_part="ppt/")
-    return convert(partitioner("pptx")(file=io.BytesIO(data), languages=[""]))
+    partition = partitioner("pptx")
+    return with_left_out(convert(partition(file=io.BytesIO(data), languages=[""])), left_out(data))
 
 
 def parse_ole(data: bytes) -> list[Element]:

@@ -8,6 +8,7 @@ from kb_pipeline.contracts import Element
 from kb_pipeline.parsing.bootstrap import partitioner
 from kb_pipeline.parsing.decoding import decode
 from kb_pipeline.parsing.elements import convert
+from kb_pipeline.parsing.web_page import without_surroundings
 
 _META_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([\w-]+)", re.IGNORECASE)
 _XML_CHARSET = re.compile(rb"^\s*<\?xml[^>]+encoding\s*=\s*[\"']([\w-]+)", re.IGNORECASE)
@@ -24,4 +25,6 @@ def parse_html(data: bytes) -> list[Element]:
 def html_elements(text: str) -> list[Element]:
     """Elements of HTML already decoded. Declarations of a charset are void by now and would confuse lxml."""
     text = _XML_DECLARATION.sub("", text, count=1).replace("\x00", "")
-    return convert(partitioner("html")(text=text, languages=[""])) if text.strip() else []
+    if not text.strip():
+        return []
+    return convert(partitioner("html")(text=without_surroundings(text), languages=[""]))

@@ -1,15 +1,18 @@
 """Makes the text of a Word file reachable for python-docx, which sees only plain paragraphs, runs and tables.
 
 Content controls, tracked insertions, fields, smart tags and text boxes hold text a reader of the document sees; without
-this it would be missing from the knowledge base.
+this it would be missing from the knowledge base. So does what is written in pictures.
 """
 
 from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 
 from lxml import etree  # type: ignore[import-untyped]
+
+from kb_pipeline.parsing.pictures import Pictures
 
 _MAIN_PART = "word/document.xml"
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -21,7 +24,19 @@ _WRAPPERS = tuple(
 # What a reader does not see: text taken out under track changes, properties, the variant for old readers.
 _UNSEEN = (f"{_W}del", f"{_W}moveFrom", f"{_W}sdtPr", f"{_W}sdtEndPr", f"{_W}customXmlPr", f"{_MC}Fallback")
 _TEXT_BOX = f"{_W}txbxContent"
-_MARKS = (b"<w:sdt", b"<w:ins ", b"<w:move", b"<w:smartTag", b"<w:customXml", b"<w:fldSimple", b"<w:txbxContent")
+_BLIP = "{http://schemas.openxmlformats.org/drawingml/2006/main}blip"
+_EMBED = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}embed"
+_RELATIONS = "word/_rels/document.xml.rels"
+_MARKS = (
+    b"<a:blip ",
+    b"<w:sdt",
+    b"<w:ins ",
+    b"<w:move",
+    b"<w:smartTag",
+    b"<w:customXml",
+    b"<w:fldSimple",
+    b"<w:txbxContent",
+)
 
 
 def flatten(data: bytes) -> bytes:
@@ -35,6 +50,7 @@ def flatten(data: bytes) -> bytes:
         parts = {entry.filename: package.read(entry) for entry in package.infolist()}
     root = etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True))
     _flatten(root)
+    _tell_pictures(root, parts)
     parts[_MAIN_PART] = etree.tostring(root, xml_declaration=True, encoding="UTF-8", standalone=True)
     copy = io.BytesIO()
     with zipfile.ZipFile(copy, "w") as package:
@@ -56,3 +72,21 @@ def _flatten(root: etree._Element) -> None:
             for block in reversed(box):
                 anchor.addnext(block)
         box.getparent().remove(box)
+
+
+def _tell_pictures(root: etree._Element, parts: Mapping[str, bytes]) -> None:
+    """A paragraph for each in a picture, after the paragraph that the picture stands in."""
+    targets = {}
+    if _RELATIONS in parts:
+        relations = etree.fromstring(parts[_RELATIONS], etree.XMLParser(resolve_entities=False, no_network=True))
+        targets = {relation.get("Id"): relation.get("Target", "") for relation in relations}
+    pictures = Pictures()
+    for blip in list(root.iter(_BLIP)):
+        data = parts.get(f"word/{targets.get(blip.get(_EMBED), '')}")
+        anchor = next(blip.iterancestors(f"{_W}p"), None)
+        if data is None or anchor is None:
+            continue
+        for text in reversed(pictures.paragraphs(data)):
+            paragraph = etree.Element(f"{_W}p")
+            etree.SubElement(etree.SubElement(paragraph, f"{_W}r"), f"{_W}t").text = text
+            anchor.addnext(paragraph)

@@ -1,0 +1,47 @@
+"""Text in the pictures of a document: screenshots, scans that were pasted in. Logos and icons are passed over."""
+
+from __future__ import annotations
+
+from PIL import UnidentifiedImageError
+
+from kb_pipeline.identity import sha256_hex
+from kb_pipeline.parsing.cleaning import join_lines
+from kb_pipeline.parsing.layout import groups
+from kb_pipeline.parsing.options import in_force
+
+# Smaller ones are icons and logos.
+LEAST_WIDTH, LEAST_HEIGHT = 200, 50
+# All pictures of one document together: half a minute of one core.
+MOST_PIXELS = 15_000_000
+
+
+class Pictures:
+    """Reads the pictures of one document, each once, until so many pixels have been looked at: the same bytes give the
+    same text on every machine, which a limit of time would not."""
+
+    def __init__(self) -> None:
+        self._left = MOST_PIXELS if in_force().strategy in ("auto", "ocr") else 0
+        self._known: dict[str, list[str]] = {}
+
+    def paragraphs(self, data: bytes) -> list[str]:
+        """The paragraphs in a picture; none in one that is no picture, or shows none."""
+        if not self._left:
+            return []
+        name = sha256_hex(data)
+        if name not in self._known:
+            self._known[name] = self._read(data)
+        return self._known[name]
+
+    def _read(self, data: bytes) -> list[str]:
+        from kb_pipeline.parsing.ocr import frames, read_page
+
+        try:
+            image = next(frames(data))
+        except (UnidentifiedImageError, OSError, ValueError, StopIteration):
+            return []  # a drawing, or a format that no browser shows
+        height, width = image.shape[:2]
+        if width < LEAST_WIDTH or height < LEAST_HEIGHT or height * width > self._left:
+            return []
+        self._left -= height * width
+        lines = read_page(image, 1)
+        return [group[0].text if group[0].table else join_lines(line.text for line in group) for group in groups(lines)]

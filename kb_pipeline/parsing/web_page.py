@@ -1,0 +1,78 @@
+"""A web page made ready for reading: what surrounds every page of a site is taken out, cells over several rows and
+columns are put where they are seen."""
+
+from __future__ import annotations
+
+from lxml import etree, html  # type: ignore[import-untyped]
+
+# What HTML has for it, and what sites older than that say by roles (WAI-ARIA).
+_AROUND = (
+    "//nav | //*[@role='navigation' or @role='banner' or @role='contentinfo' or @role='search']"
+    " | //*[self::header or self::footer][not(ancestor::article or ancestor::section or ancestor::main)]"
+)
+_HEADINGS = ".//h1 | .//h2"
+MAX_SPAN = 1000
+
+
+def without_surroundings(markup: str) -> str:
+    """`markup` without navigation and the site's header and footer; headings in a header stay. As it is when it has
+    nothing of the kind."""
+    lower = markup.lower()
+    if not any(mark in lower for mark in ("<nav", "<header", "<footer", "role=", "rowspan", "colspan")):
+        return markup
+    root = html.document_fromstring(markup, parser=html.HTMLParser(huge_tree=True))
+    main = root.find(".//main")  # unstructured reads nothing else where there is one
+    for around in root.xpath(_AROUND):
+        if around.getparent() is None:
+            continue
+        headings = around.xpath(_HEADINGS)
+        for place, heading in enumerate(headings):
+            heading.tail = None
+            if main is None or main in around.iterancestors():
+                around.addprevious(heading)
+            else:
+                main.insert(place, heading)
+        around.drop_tree()
+    for table in root.iter("table"):
+        _spread(table)
+    return str(etree.tostring(root, encoding="unicode", method="html"))
+
+
+def _spread(table: etree._Element) -> None:
+    """Cells over several rows are repeated in each; over several columns, empty cells follow them."""
+    rows = [row for row in table.iter("tr") if next(row.iterancestors("table")) is table]
+    pending: dict[int, tuple[int, etree._Element]] = {}
+    for row in rows:
+        column = 0
+        for cell in [*row.xpath("./td | ./th"), None]:
+            while column in pending:
+                left, above = pending.pop(column)
+                copy = etree.fromstring(etree.tostring(above, with_tail=False))
+                if cell is None:
+                    row.append(copy)
+                else:
+                    cell.addprevious(copy)
+                if left > 1:
+                    pending[column] = (left - 1, above)
+                column += 1
+            if cell is None:
+                break
+            column = _place(cell, column, pending)
+
+
+def _place(cell: etree._Element, column: int, pending: dict[int, tuple[int, etree._Element]]) -> int:
+    down, across = _span(cell, "rowspan"), _span(cell, "colspan")
+    if down > 1:
+        pending[column] = (down - 1, cell)
+    for further in range(1, across):
+        empty = etree.Element(cell.tag)
+        cell.addnext(empty)
+        if down > 1:
+            pending[column + further] = (down - 1, empty)
+    return column + across
+
+
+def _span(cell: etree._Element, name: str) -> int:
+    """How far a cell reaches, which the copies no longer say."""
+    value = cell.attrib.pop(name, "1")
+    return min(int(value), MAX_SPAN) if value.isdecimal() and int(value) else 1
