@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from benchmarks.presidio_defaults import presidio_defaults
 from benchmarks.result import Result
 from kb_pipeline.demo.writing import contents
 from kb_pipeline.masking import mask_text, warm_up
@@ -20,7 +21,7 @@ def run() -> list[Result]:
     chunks = [text[at : at + CHARACTERS] for at in range(0, len(text) - CHARACTERS, CHARACTERS)]
     policy = MaskingPolicy(dict.fromkeys(ENTITIES, "mask"))
     warm_up()
-    analyze = _presidio_defaults()
+    analyze = presidio_defaults()
     ours = _rate(lambda chunk: mask_text(chunk, policy), chunks)
     theirs = _rate(analyze, chunks)
     return [
@@ -32,19 +33,6 @@ def run() -> list[Result]:
             "chunk/CPU-s",
         )
     ]
-
-
-def _presidio_defaults() -> Callable[[str], object]:
-    from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
-    from presidio_analyzer.nlp_engine import NoOpNlpEngine
-
-    engine = NoOpNlpEngine(models=[{"lang_code": "en", "model_name": "none"}])
-    registry = RecognizerRegistry(supported_languages=["en"])
-    registry.load_predefined_recognizers(languages=["en"], nlp_engine=engine)
-    analyzer = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])
-    # The one default recognizer that goes to the network (for the list of public suffixes) is left out.
-    registry.remove_recognizer("EmailRecognizer")
-    return lambda chunk: analyzer.analyze(chunk, language="en")
 
 
 def _rate(work: Callable[[str], object], chunks: Sequence[str]) -> float:

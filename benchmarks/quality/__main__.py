@@ -1,19 +1,37 @@
-"""Print how well documents are read: one table."""
+"""Print how well documents are read and masked."""
 
 from __future__ import annotations
 
-from benchmarks.quality import reading
+from benchmarks.quality import masking, reading
 from kb_pipeline import console
 
 
 def main() -> None:
-    """A row a format, variant and language: our scores and unstructured's."""
+    """Print the tables of reading and of masking."""
+    _reading()
+    _masking()
+
+
+def _reading() -> None:
     columns = ("format", "language", "files", "characters", "order", "unstructured: characters", "order ")
     rows = [
         (f"{kind} {variant}".strip(), language, str(files), *_shown(ours), *_shown(theirs))
         for kind, variant, language, files, ours, theirs in reading.rows()
     ]
     console.table("", columns, rows, numbers=columns[2:])
+
+
+def _masking() -> None:
+    columns = ("texts", "entity", "labelled", "recall", "precision", "Presidio: recall", "precision ")
+    rows = [
+        (row.texts, row.entity, str(row.ours.labelled), *_found(row, row.ours), *_found(row, row.theirs))
+        for row in masking.rows()
+    ]
+    console.table("", columns, rows, numbers=columns[2:])
+
+
+def _found(row: masking.Row, tally: masking.Tally) -> tuple[str, str]:
+    return f"{tally.recall:.3f}", f"{tally.precision:.3f}" if row.fully_labelled and tally.findings else "-"
 
 
 def _shown(score: reading.Score | None) -> tuple[str, str]:

@@ -56,7 +56,7 @@ _MAC = re.compile(
 )
 _IBAN = re.compile(_alone("[A-Za-z]", r"[A-Za-z][0-9]{2}(?:[ -]?[0-9A-Za-z]{4}){2,7}(?:[ -]?[0-9A-Za-z]{1,4})?"))
 _GROUP_BORDER = re.compile("[ -]")
-_SSN = re.compile(r"[0-9](?<![0-9A-Za-z.-].)([0-9]{2})([- ])([0-9]{2})\2([0-9]{4})(?![0-9A-Za-z]|[.-][0-9])")
+_SSN = re.compile(r"[0-9](?<![0-9A-Za-z.-].)([0-9]{2})([- .])([0-9]{2})\2([0-9]{4})(?![0-9A-Za-z]|[.-][0-9])")
 _SSN_WORD = re.compile(
     r"(?:SSN|ssn|[Ss]ocial [Ss]ecurity)(?: [Nn]umber| [Nn]o\.?)?[^0-9\n]{0,12}"
     r"([0-9]{3})[- .]?([0-9]{2})[- .]?([0-9]{4})(?![0-9])"
