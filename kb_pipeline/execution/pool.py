@@ -28,6 +28,10 @@ START_SECONDS = 120.0
 STARTS = 6
 # A worker may die of what another process did (the machine is out of memory, somebody kills it): once is no proof.
 TRIES = 2
+# What multiprocessing says of a worker whose fork server died: its document is not to blame for that, unless it is
+# there each time.
+SERVER_GONE = 255
+LOSSES = 4
 _READ_BYTES = 1024 * 1024
 
 
@@ -51,6 +55,7 @@ class _Job:
     ticket: int
     body: bytes
     tries: int = 0
+    losses: int = 0
 
 
 class _Worker:
@@ -203,6 +208,9 @@ class Pool:
         """It died, with a document or with none."""
         self._workers.remove(worker)
         exit_code = worker.end()
+        if worker.job and exit_code == SERVER_GONE and worker.job.losses < LOSSES:
+            worker.job.losses += 1
+            worker.job.tries -= 1
         if worker.job and worker.job.tries < TRIES:
             self._waiting.appendleft(worker.job)
         elif worker.job:

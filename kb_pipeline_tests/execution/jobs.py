@@ -110,6 +110,7 @@ _ACTS: dict[str, Callable[[], object]] = {
     "credential": lambda: os.environ.get("AWS_ACCESS_KEY_ID"),
     "hang": lambda: time.sleep(600),
     "sleep": lambda: [time.sleep(1), "slept"][1],
+    "sleep long": lambda: [time.sleep(4), "slept long"][1],
     "hang, deaf to signals": _hang_deaf,
     "grow": lambda: len(bytearray(8192 * MIB)),
     "grow in small pieces": _grow,

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
 from kb_pipeline.errors import ServiceUnavailable
 from kb_pipeline.execution.local import Limits, LocalWorkers
+from kb_pipeline.execution.pool import TRIES
 from kb_pipeline_tests.execution.jobs import act
 
 LIMITS = Limits(20.0, 512, 2)
@@ -130,6 +132,25 @@ def test_documents_are_tried_again_when_the_fork_server_dies_under_them() -> Non
         assert server
         server.kill()
         assert {result for _, result in answers} == {"slept", 3}
+
+
+def test_a_document_is_not_blamed_for_fork_servers_that_die_again_and_again() -> None:
+    with LocalWorkers(act, Limits(20.0, 512, 1)) as pool, ThreadPoolExecutor(1) as reader:
+        answers = reader.submit(list, pool.run([(0, "sleep long")]))
+        killed: set[int] = set()
+        while len(killed) <= TRIES and not answers.done():
+            for server in servers_at_work():
+                server.kill()
+                killed.add(server.pid)
+            time.sleep(0.05)
+        assert answers.result(timeout=60) == [((0, "sleep long"), "slept long")]
+    assert len(killed) == TRIES + 1
+
+
+def servers_at_work(seconds: float = 2.0) -> list[psutil.Process]:
+    """This process's fork servers that have had a worker for so long."""
+    since = time.time() - seconds
+    return [server for server in psutil.Process().children() if any(c.create_time() < since for c in server.children())]
 
 
 DEATHS = """
