@@ -16,6 +16,6 @@ def presidio_defaults() -> Callable[[str], list[Any]]:
     registry = RecognizerRegistry(supported_languages=["en"])
     registry.load_predefined_recognizers(languages=["en"], nlp_engine=engine)
     analyzer = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=["en"])
-    # The recognizer of mail addresses would fetch the list of public suffixes; the one that came with the package serves.
+    # The recognizer of mail addresses would fetch the list of public suffixes; the one of the package serves.
     tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())
     return lambda text: analyzer.analyze(text, language="en")

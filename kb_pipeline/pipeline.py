@@ -10,6 +10,7 @@ import numpy as np
 
 from kb_pipeline.contracts import ArtifactRef, MaskedChunk, StageName, Task
 from kb_pipeline.execution.model import ModelBatches, ModelPorts
+from kb_pipeline.execution.worker import step_done
 from kb_pipeline.executors import Executors
 from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import model_key
@@ -72,7 +73,9 @@ class SourceRun(RunContext):
             tuple((later, stages[later].key) for later in after),
             self._is_light(),
             ParseOptions(
-                self.settings.strategy_for(self.source_system), self.settings.passwords_for(self.source_system)
+                self.settings.strategy_for(self.source_system),
+                self.settings.passwords_for(self.source_system),
+                on_step=step_done,
             ),
         )
         ahead: dict[str, StageReport] = {}

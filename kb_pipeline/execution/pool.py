@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from kb_pipeline.errors import ServiceUnavailable
-from kb_pipeline.execution.worker import KEEP, LENGTH, send
+from kb_pipeline.execution.worker import KEEP, LENGTH, STEP, send
 
 # The first worker also waits for the fork server's imports.
 START_SECONDS = 120.0
@@ -32,6 +32,8 @@ TRIES = 2
 # there each time.
 SERVER_GONE = 255
 LOSSES = 4
+# A document may have this many parts with the whole time each, and that much time for all the rest.
+MOST_STEPS = 1000
 _READ_BYTES = 1024 * 1024
 
 
@@ -56,6 +58,7 @@ class _Job:
     body: bytes
     tries: int = 0
     losses: int = 0
+    steps: int = 0
 
 
 class _Worker:
@@ -193,6 +196,11 @@ class Pool:
                 self._stop(worker)
 
     def _take(self, worker: _Worker, frame: bytes) -> None:
+        if frame == STEP and worker.job:
+            if worker.job.steps < MOST_STEPS:
+                worker.job.steps += 1
+                worker.deadline = time.monotonic() + self._seconds
+            return
         worker.deadline = None
         if not worker.ready:
             worker.ready, self._failed_starts = True, 0

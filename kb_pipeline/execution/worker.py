@@ -1,7 +1,8 @@
 """What runs in a worker process: one document at a time, within a limit of memory; the time limit is its parent's.
 
 Messages on the socket are frames: eight bytes of length, then the body. A worker sends an empty one when it is ready,
-and for each request one that starts with KEEP or LAST: after LAST it takes no more.
+and for each request one that starts with KEEP or LAST: after LAST it takes no more. Before that it may send STEP, any
+number of times: a part of the document is done, and the time of the next one begins.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from kb_pipeline.errors import KbError, MemoryLimitExceeded, UnexpectedError
 
 KEEP: Final = b"k"
 LAST: Final = b"l"
+STEP: Final = b"s"
 LENGTH: Final = struct.Struct("!Q")
 
 # A worker is replaced after this many documents, so that what a parser leaks does not add up.
@@ -31,6 +33,7 @@ DOCUMENTS_PER_WORKER = 500
 ANSWER_BYTES = 16 * 1024 * 1024
 
 _MIB = 1024 * 1024
+_parent: socket.socket | None = None
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -39,6 +42,8 @@ def serve(
     channel: socket.socket, function: Callable[[Any], Any], memory_mb: int, credentials: Mapping[str, str]
 ) -> None:
     """The whole life of a worker process: `function` of each pickled item that comes, until the other end closes."""
+    global _parent
+    _parent = channel
     _prepare_this_process(memory_mb, credentials)
     out_of_memory = pickle.dumps(_out_of_memory(memory_mb))  # made now: later there may be no room for it
     pid, threads, mapped = os.getpid(), threading.active_count(), _mapped_bytes()
@@ -60,6 +65,12 @@ def serve(
         if last:
             break
     os._exit(0)  # threads that a parser left would be waited for otherwise
+
+
+def step_done() -> None:
+    """Tell the parent that a part of the document is done (a page was recognised); nothing outside a worker."""
+    if _parent is not None:
+        send(_parent, STEP)
 
 
 def send(channel: socket.socket, body: bytes) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from kb_pipeline.parsing.columns import reading_order
 from kb_pipeline.parsing.layout import Line
+from kb_pipeline.parsing.options import in_force
 from kb_pipeline.parsing.ruled_tables import with_tables
 from kb_pipeline.parsing.ruling import Rule, grids
 
@@ -31,6 +32,7 @@ _LETTER_SHARE = 0.75
 def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> list[Line]:
     """Lines and ruled tables of `image` (height x width x 3, uint8, RGB), as they are read; lengths in points."""
     result = _engine()(np.ascontiguousarray(image[:, :, ::-1]))
+    in_force().on_step()
     if result.boxes is None:
         return []
     quads = [np.asarray(box, dtype=float) for box in result.boxes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -10,14 +10,19 @@ from dataclasses import dataclass, field
 from kb_pipeline.settings import Strategy
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParseOptions:
     """`strategy`, for pages that may be pictures: `fast` reads text layers alone, `ocr` pictures of all pages, `auto`
     a picture where a page has no usable text layer, `hi_res` leaves PDF to the models of unstructured. `passwords` are
-    tried, in turn, on what needs one."""
+    tried, in turn, on what needs one. `on_step` is called when a page that took long is done."""
 
     strategy: Strategy = "auto"
     passwords: tuple[str, ...] = field(default=(), repr=False)
+    on_step: Callable[[], None] = _nothing
 
 
 _IN_FORCE: ContextVar[ParseOptions | None] = ContextVar("parse_options", default=None)

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from kb_pipeline.errors import CorruptDocument
 from kb_pipeline.execution.local import peak_rss_bytes
+from kb_pipeline.execution.worker import step_done
 
 MIB = 1024**2
 _kept: list[bytearray] = []
@@ -102,6 +103,15 @@ def _raise(error: type[BaseException], *arguments: str) -> Callable[[], NoReturn
     return act
 
 
+def _steps(then: float) -> str:
+    """Six parts of half a second, then `then` seconds more."""
+    for _ in range(6):
+        time.sleep(0.5)
+        step_done()
+    time.sleep(then)
+    return "all parts"
+
+
 def _recurse() -> int:
     return _recurse() + 1
 
@@ -111,6 +121,8 @@ _ACTS: dict[str, Callable[[], object]] = {
     "hang": lambda: time.sleep(600),
     "sleep": lambda: [time.sleep(1), "slept"][1],
     "sleep long": lambda: [time.sleep(4), "slept long"][1],
+    "parts": lambda: _steps(0),
+    "parts, then hang": lambda: _steps(600),
     "hang, deaf to signals": _hang_deaf,
     "grow": lambda: len(bytearray(8192 * MIB)),
     "grow in small pieces": _grow,

@@ -15,6 +15,7 @@ from kb_pipeline.errors import (
     UnexpectedError,
     WorkerCrashed,
 )
+from kb_pipeline.execution import pool as pools
 from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline_tests.execution.jobs import act
 
@@ -119,3 +120,17 @@ def test_what_one_document_leaves_behind_is_not_held_against_the_next() -> None:
 
 def test_a_worker_that_keeps_more_than_a_document_may_use_is_replaced() -> None:
     assert results([(number, "keep 300 MiB") for number in range(4)], workers=1) == [1, 2, 1, 2]
+
+
+def test_a_document_that_shows_its_parts_has_the_time_for_each_and_no_longer_for_one() -> None:
+    with LocalWorkers(act, Limits(2.0, 512, 2)) as pool:
+        answers = dict(pool.run([(0, "parts"), (1, "parts, then hang")]))
+    assert answers[0, "parts"] == "all parts"
+    assert isinstance(answers[1, "parts, then hang"], TimeLimitExceeded)
+
+
+def test_parts_of_a_document_do_not_count_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "MOST_STEPS", 2)
+    with LocalWorkers(act, Limits(1.0, 512, 1)) as workers:
+        ((_, answer),) = workers.run([(0, "parts")])
+    assert isinstance(answer, TimeLimitExceeded)
