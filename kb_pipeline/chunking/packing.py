@@ -7,13 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kb_pipeline.chunking.sections import SEPARATOR_TOKENS, Block, Section, build_sections, merge_small
-from kb_pipeline.chunking.splitting import split_table, split_text
-from kb_pipeline.chunking.tokens import estimate_each
+from kb_pipeline.chunking.splitting import sentences, split_table, split_text
+from kb_pipeline.chunking.tokens import count_each, counting_with
+from kb_pipeline.chunking.vocabulary import Vocabulary
 from kb_pipeline.contracts import Chunk, Element
 from kb_pipeline.settings import ChunkingSettings
 
 # The heading path may take this share of a chunk, so that text always has the larger part.
 _PATH_SHARE = 3
+# And what is repeated from the chunk before this one.
+_REPEATED_SHARE = 3
+_WHOLE = ("table", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +37,18 @@ class _Piece:
 def chunk(elements: Sequence[Element], settings: ChunkingSettings) -> list[Chunk]:
     """Passages of one document in reading order, ordinals from 0.
 
-    No chunk costs more than `settings.max_tokens` by the estimate, the heading path that masking puts before the text
-    sent to the model included (`settings.prefix_section_path`); `Chunk.tokens` counts the same text. Only white space
-    is lost, and only the first row of a table that is cut is said twice.
+    No chunk costs more than `settings.max_tokens` by the estimate, or by the tokenizer that `settings.tokenizer` names,
+    the heading path that masking puts before the text sent to the model included (`settings.prefix_section_path`);
+    `Chunk.tokens` counts the same text. Only white space is lost; what is said twice is the first row of a table that
+    is cut, and `settings.overlap_sentences` where a section is.
     """
+    if not settings.tokenizer:
+        return _chunks(elements, settings)
+    with counting_with(Vocabulary(settings.tokenizer)):
+        return _chunks(elements, settings)
+
+
+def _chunks(elements: Sequence[Element], settings: ChunkingSettings) -> list[Chunk]:
     cap = settings.max_tokens // _PATH_SHARE if settings.prefix_section_path else None
     sections = merge_small(build_sections(elements, cap), settings.min_tokens, settings.max_tokens)
     groups = [(section, group) for section in sections for group in _groups(section, settings)]
@@ -44,7 +56,7 @@ def chunk(elements: Sequence[Element], settings: ChunkingSettings) -> list[Chunk
     sent = [_as_sent(section, text, settings) for (section, _), text in zip(groups, texts, strict=True)]
     return [
         _chunk(ordinal, section, group, text, tokens)
-        for ordinal, ((section, group), text, tokens) in enumerate(zip(groups, texts, estimate_each(sent), strict=True))
+        for ordinal, ((section, group), text, tokens) in enumerate(zip(groups, texts, count_each(sent), strict=True))
     ]
 
 
@@ -61,13 +73,29 @@ def _groups(section: Section, settings: ChunkingSettings) -> list[list[_Piece]]:
     for block in section.blocks:
         for piece in _pieces(block, budget):
             if not groups or used + piece.cost > budget:
-                groups.append([])
-                used = 0
+                groups.append(_repeated(groups, piece, budget, settings.overlap_sentences))
+                used = _cost(groups[-1])
             groups[-1].append(piece)
             used += piece.cost
     if len(groups) > 1:
         _fill_last(groups[-2], groups[-1], settings.min_tokens)
     return groups
+
+
+def _repeated(groups: list[list[_Piece]], piece: _Piece, budget: int, wanted: int) -> list[_Piece]:
+    """The last sentences of the chunk before, for the beginning of the next, as far as there is room. Of tables and
+    code nothing is repeated."""
+    if not (wanted and groups) or piece.element.kind in _WHOLE or groups[-1][-1].element.kind in _WHOLE:
+        return []
+    before = groups[-1][-1]
+    last = sentences(before.text)[-wanted:]
+    while last:
+        text = "".join(last)
+        tokens = count_each([text])[0]
+        if tokens <= budget // _REPEATED_SHARE and tokens + SEPARATOR_TOKENS + piece.cost <= budget:
+            return [_Piece(text, tokens, "\n", before.element)]
+        last = last[1:]
+    return []
 
 
 def _fill_last(before: list[_Piece], last: list[_Piece], min_tokens: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from kb_pipeline.chunking.splitting import shorten
-from kb_pipeline.chunking.tokens import estimate_each
+from kb_pipeline.chunking.tokens import count_each
 from kb_pipeline.contracts import Element
 
 SEPARATOR_TOKENS = 1
@@ -75,7 +75,7 @@ def _measured(elements: Sequence[Element]) -> list[Block]:
         for element in elements
         if (text := element.text.strip())
     ]
-    return [Block(*pair) for pair in zip(kept, estimate_each([element.text for element in kept]), strict=True)]
+    return [Block(*pair) for pair in zip(kept, count_each([element.text for element in kept]), strict=True)]
 
 
 class _Builder:

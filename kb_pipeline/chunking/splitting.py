@@ -10,9 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import numpy as np
-
-from kb_pipeline.chunking.tokens import QUARTERS, estimate_each, estimate_tokens, quarter_costs
+from kb_pipeline.chunking.tokens import QUARTERS, count_each, count_tokens, reach
 
 _CLOSERS = "”’」』）》】\"')\\]"
 _SENTENCE_END = re.compile(rf"[。！？；…]+[{_CLOSERS}]*\s*|[.!?]+[{_CLOSERS}]*\s+|\n\s*")
@@ -32,7 +30,7 @@ def split_text(text: str, budget: int) -> list[tuple[str, int]]:
 
     Joined, the pieces are `text` again.
     """
-    pieces = [(text, estimate_tokens(text))]
+    pieces = [(text, count_tokens(text))]
     for cut in (sentences, _clauses, partial(_hard_cuts, budget=budget)):
         pieces = [
             part
@@ -43,7 +41,7 @@ def split_text(text: str, budget: int) -> list[tuple[str, int]]:
 
 
 def _measured(pieces: list[str]) -> Iterator[tuple[str, int]]:
-    return zip(pieces, estimate_each(pieces), strict=True)
+    return zip(pieces, count_each(pieces), strict=True)
 
 
 def sentences(text: str) -> list[str]:
@@ -87,12 +85,11 @@ def _hard_cuts(text: str, budget: int) -> Iterator[str]:
     window = QUARTERS * budget + 64
     start = 0
     while start < len(text):
-        costs = np.cumsum(quarter_costs(text[start : start + window]))
-        reach = int(np.searchsorted(costs, budget * QUARTERS, side="right"))
-        if start + reach >= len(text):
+        fits = reach(text[start : start + window], budget)
+        if start + fits >= len(text):
             yield text[start:]
             return
-        end = _good_cut(text, start, start + max(reach, 1))
+        end = _good_cut(text, start, start + max(fits, 1))
         yield text[start:end]
         start = end
 
@@ -146,7 +143,7 @@ def split_table(text: str, budget: int) -> list[tuple[str, int]]:
     rows = text.split("\n")
     depth = 2 if len(rows) > 1 and rows[1].strip() and not rows[1].strip("|-:+= \t") else 1
     header = "\n".join(rows[:depth])
-    header_tokens = estimate_tokens(header) + 1
+    header_tokens = count_tokens(header) + 1
     if 2 * header_tokens > budget:
         header, header_tokens, depth = "", 0, 0
     tables: list[list[str]] = []

@@ -1,4 +1,4 @@
-"""How many tokens a text costs, without a tokenizer.
+"""How many tokens a text costs: by the tokenizer in force, or, as a rule, by an estimate without one.
 
 One rule for every character, so that a million characters are one pass over an array, and so that two texts joined
 anywhere but inside a word never cost more than they did apart. Costs are quarters of a token:
@@ -17,7 +17,10 @@ anywhere but inside a word never cost more than they did apart. Costs are quarte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,3 +99,54 @@ def _measure(texts: Sequence[str]) -> list[int]:
     sums = np.add.reduceat(costs, starts) - QUARTERS
     rounded: list[int] = (-(-sums // QUARTERS)).tolist()
     return rounded
+
+
+class Counter(Protocol):
+    """What sizes chunks."""
+
+    def count_each(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+
+    def reach(self, text: str, budget: int) -> int:
+        """How many characters of `text` cost at most `budget` tokens."""
+
+
+class Estimate:
+    """Counts by the rule above."""
+
+    def count_each(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text."""
+        return estimate_each(texts)
+
+    def reach(self, text: str, budget: int) -> int:
+        """How many characters of `text` cost at most `budget` tokens."""
+        return int(np.searchsorted(np.cumsum(quarter_costs(text)), budget * QUARTERS, side="right"))
+
+
+_IN_FORCE: ContextVar[Counter | None] = ContextVar("counter", default=None)
+_ESTIMATE = Estimate()
+
+
+@contextmanager
+def counting_with(counter: Counter) -> Iterator[None]:
+    """Size chunks by `counter` inside the block."""
+    token = _IN_FORCE.set(counter)
+    try:
+        yield
+    finally:
+        _IN_FORCE.reset(token)
+
+
+def count_each(texts: Sequence[str]) -> list[int]:
+    """Tokens of each text, by the counter in force."""
+    return (_IN_FORCE.get() or _ESTIMATE).count_each(texts)
+
+
+def count_tokens(text: str) -> int:
+    """Tokens of one text, by the counter in force."""
+    return count_each([text])[0]
+
+
+def reach(text: str, budget: int) -> int:
+    """How many characters of `text` cost at most `budget` tokens, by the counter in force."""
+    return (_IN_FORCE.get() or _ESTIMATE).reach(text, budget)

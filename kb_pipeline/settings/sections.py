@@ -82,11 +82,14 @@ Strategy = Literal["auto", "fast", "ocr", "hi_res"]
 
 
 class ChunkingSettings(Section):
-    """Sizes in tokens, by a calibrated estimate. `prefix_section_path` puts the heading path before the text sent to
-    the model; the text stored and shown stays as it was."""
+    """Sizes in tokens, by a calibrated estimate, or by a `tokenizer`: a file tokenizer.json, a folder with one, or a
+    model in the Hugging Face cache. `overlap_sentences` are said again where a section is cut. `prefix_section_path`
+    puts the heading path before the text sent to the model; the text stored and shown stays as it was."""
 
     max_tokens: Annotated[int, Field(ge=16, le=32768)] = 200
     min_tokens: Annotated[int, Field(ge=0)] = 24
+    overlap_sentences: Annotated[int, Field(ge=0, le=5)] = 0
+    tokenizer: str = ""
     prefix_section_path: bool = True
 
 
