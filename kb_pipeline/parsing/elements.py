@@ -9,6 +9,7 @@ from lxml import html  # type: ignore[import-untyped]
 
 from kb_pipeline.contracts import Element, ElementKind
 from kb_pipeline.parsing.cleaning import block, clean, fold, language, table
+from kb_pipeline.parsing.headings import MAX_TITLE_WIDTH, ends_sentence, width
 
 MAX_LEVEL = 9
 _DROPPED = {"Header", "Footer", "PageNumber", "PageBreak"}
@@ -22,8 +23,12 @@ _KINDS: dict[str, ElementKind] = {
 
 
 def convert(partitioned: Iterable[Any]) -> list[Element]:
-    """Elements of unstructured as ours: headers, footers and breaks dropped, tables as rows, title levels from 1."""
+    """Elements of unstructured as ours: headers, footers and breaks dropped, tables as rows, title levels from 1.
+
+    A short paragraph that is bold from end to end is a title, one level below the last that is styled as one.
+    """
     elements: list[Element] = []
+    styled = 0
     for item in partitioned:
         if item.category in _DROPPED:
             continue
@@ -31,9 +36,19 @@ def convert(partitioned: Iterable[Any]) -> list[Element]:
         if kind == "table" and item.metadata.text_as_html:
             elements += table_elements(html_rows(item.metadata.text_as_html), page)
             continue
-        level = (item.metadata.category_depth or 0) + 1 if kind == "title" else None
+        level = None
+        if kind == "title":
+            level = styled = (item.metadata.category_depth or 0) + 1
+        elif kind == "paragraph" and _is_bold_title(item):
+            kind, level = "title", styled + 1
         elements.append(Element(text=item.text, kind=kind, level=level, page=page))
     return elements
+
+
+def _is_bold_title(item: Any) -> bool:
+    text, marked = item.text.strip(), item.metadata.emphasized_text_contents
+    bold = marked == [text] and item.metadata.emphasized_text_tags == ["b"]
+    return bold and width(text) <= MAX_TITLE_WIDTH and not ends_sentence(text)
 
 
 def table_elements(rows: list[list[str]], page: int | None) -> list[Element]:

@@ -36,6 +36,8 @@ _PAGE_NUMBER = re.compile(
 # a heading is set at least this much larger.
 BODY_SHARE = 0.25
 TITLE_SIZE_RATIO = 1.15
+# Bold lines are titles only where they are few.
+BOLD_SHARE = 0.2
 MAX_SIZE_LEVELS = 4
 # Lines of one column start within this many letter heights: deeper than lists nest, less than a column is wide.
 COLUMN_INDENT = 8
@@ -83,7 +85,7 @@ class Line:
 def assemble(lines: list[Line], pages: int) -> list[Element]:
     """Elements of a document from its lines in reading order: what repeats on most pages dropped, the rest joined."""
     kept = on_one_baseline(with_bullets(without_furniture(lines, pages)))
-    levels = size_levels(kept)
+    levels = heading_levels(kept)
     return [_element(group, levels) for page in _by_page(kept) for group in groups(page)]
 
 
@@ -160,16 +162,32 @@ def _same_row(before: Line, line: Line) -> bool:
     return abs(before.bottom - line.bottom) < 0.3 * line.size and line.left >= before.right - 0.5 * line.size
 
 
-def size_levels(lines: list[Line]) -> Mapping[int, int]:
-    """Heading level of each rounded font size that is clearly larger than the body's, 1 for the largest."""
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Heading level of each rounded font size that is clearly larger than the body's, 1 for the largest; `bold` is that
+    of bold lines of the body's size, None where much of the body is bold."""
+
+    by_size: Mapping[int, int]
+    bold: int | None
+
+    def of(self, line: Line) -> int | None:
+        """The level that a line's letters give it."""
+        return self.by_size.get(round(line.size)) or (self.bold if line.bold else None)
+
+
+def heading_levels(lines: list[Line]) -> Levels:
+    """What size and weight of letters say about titles in a document."""
+    told = [line for line in lines if not line.table]
     characters: Counter[int] = Counter()
-    lines = [line for line in lines if not line.table]
-    for line in lines:
+    for line in told:
         characters[round(line.size)] += len(line.text)
     common = BODY_SHARE * characters.total()
     body = max((size for size, count in characters.items() if count >= common), default=0)
-    large = {round(line.size) for line in lines if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line)}
-    return {size: min(rank, MAX_SIZE_LEVELS) for rank, size in enumerate(sorted(large, reverse=True), start=1)}
+    large = {round(line.size) for line in told if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line)}
+    by_size = {size: min(rank, MAX_SIZE_LEVELS) for rank, size in enumerate(sorted(large, reverse=True), start=1)}
+    bold = sum(len(line.text) for line in told if line.bold and round(line.size) not in by_size)
+    rare = bold <= BOLD_SHARE * characters.total()
+    return Levels(by_size, max(by_size.values(), default=0) + 1 if rare else None)
 
 
 def _may_be_title(line: Line) -> bool:
@@ -216,7 +234,13 @@ def paragraphs(page: list[Line]) -> list[list[Line]]:
 
 
 def _continues(above: Line, line: Line, leading: float, edge: float) -> bool:
-    if above.table or line.table or abs(above.size - line.size) > 0.1 * above.size or abs(above.angle - line.angle) > 5:
+    if (
+        above.table
+        or line.table
+        or above.bold != line.bold
+        or abs(above.size - line.size) > 0.1 * above.size
+        or abs(above.angle - line.angle) > 5
+    ):
         return False
     if is_list_item(line.text) or title_level(line.text) is not None:
         return False
@@ -236,20 +260,20 @@ def _right_edge(page: list[Line], line: Line) -> float:
     return max(other.right for other in alike if abs(other.left - line.left) <= near)
 
 
-def _element(group: list[Line], levels: Mapping[int, int]) -> Element:
+def _element(group: list[Line], levels: Levels) -> Element:
     kind, level, text = _told(group, levels)
     return Element(text, kind, level, group[0].page, _box(group))
 
 
-def _told(group: list[Line], levels: Mapping[int, int]) -> tuple[ElementKind, int | None, str]:
+def _told(group: list[Line], levels: Levels) -> tuple[ElementKind, int | None, str]:
     first = group[0]
     if first.table:
         return "table", None, first.text
     if first.mono:
         return "code", None, join_code(line.text for line in group)
     text = join_lines(line.text for line in group)
-    by_size = levels.get(round(first.size)) if len(group) <= 2 and _may_be_title(replace(first, text=text)) else None
-    level = by_size or (title_level(text) if len(group) == 1 else None)
+    by_letters = levels.of(first) if len(group) <= 2 and _may_be_title(replace(first, text=text)) else None
+    level = by_letters or (title_level(text) if len(group) == 1 else None)
     if level is not None:
         return "title", level, text
     if is_list_item(first.text):

@@ -30,6 +30,7 @@ LEAST_CHARACTERS = 16
 UNMAPPED_SHARE = 0.3
 BOLD_WEIGHT = 600
 FIXED_PITCH = 1  # PDF 32000-1, table 123
+_BOLD_NAME = re.compile(rb"bold|black|heavy", re.IGNORECASE)
 _MONO_NAME = re.compile(rb"mono|courier|consolas|menlo|typewriter|cmtt", re.IGNORECASE)
 _UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08]")
 _LINE = re.compile(r"[^\r\n]+")
@@ -132,6 +133,7 @@ def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int, hi
         return None
     first = pdfium.FPDFText_GetCharIndexFromTextIndex(content, match.start() + len(text) - len(text.lstrip()))
     last = pdfium.FPDFText_GetCharIndexFromTextIndex(content, match.start() + len(text.rstrip()) - 1)
+    bold, mono = _letters(content, first)
     matrix, start, end = pdfium.FS_MATRIX(), pdfium.FS_RECTF(), pdfium.FS_RECTF()
     pdfium.FPDFText_GetMatrix(content, first, ctypes.byref(matrix))
     pdfium.FPDFText_GetLooseCharBox(content, first, ctypes.byref(start))
@@ -144,14 +146,15 @@ def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int, hi
         right=end.right,
         bottom=start.bottom,
         angle=math.degrees(math.atan2(matrix.b, matrix.a)),
-        bold=pdfium.FPDFText_GetFontWeight(content, first) >= BOLD_WEIGHT,
-        mono=_is_mono(content, first),
+        bold=bold and (first == last or _letters(content, last)[0]),
+        mono=mono,
         page_height=high,
     )
 
 
-def _is_mono(content: pdfium.FPDF_TEXTPAGE, index: int) -> bool:
-    """Whether a character is set in a font of one width, by the font's flags or its name."""
+def _letters(content: pdfium.FPDF_TEXTPAGE, index: int) -> tuple[bool, bool]:
+    """Whether a character is bold, and set in a font of one width: by the font's flags, weight or name."""
     flags, name = ctypes.c_int(), ctypes.create_string_buffer(64)
     pdfium.FPDFText_GetFontInfo(content, index, name, 64, ctypes.byref(flags))
-    return bool(flags.value & FIXED_PITCH) or _MONO_NAME.search(name.value) is not None
+    bold = _BOLD_NAME.search(name.value) or pdfium.FPDFText_GetFontWeight(content, index) >= BOLD_WEIGHT
+    return bool(bold), bool(flags.value & FIXED_PITCH or _MONO_NAME.search(name.value))

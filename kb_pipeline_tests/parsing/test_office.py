@@ -101,3 +101,22 @@ def test_slides_give_their_titles_and_numbers_with_macros_or_without() -> None:
         ("title", 1, 2, "下一步"),
         ("paragraph", None, 2, "人员安排"),
     ]
+
+
+def test_a_short_paragraph_that_is_bold_from_end_to_end_is_a_title() -> None:
+    document = docx.Document()
+    document.add_heading("手册", level=1)
+    document.add_paragraph().add_run("适用范围").bold = True
+    document.add_paragraph("适用于全体员工。")
+    document.add_paragraph().add_run("请务必注意安全。").bold = True
+    mixed = document.add_paragraph("其中")
+    mixed.add_run("重点").bold = True
+    file = io.BytesIO()
+    document.save(file)
+    assert [(e.kind, e.level, e.text) for e in parse(file.getvalue(), DOCX)] == [
+        ("title", 1, "手册"),
+        ("title", 2, "适用范围"),
+        ("paragraph", None, "适用于全体员工。"),
+        ("paragraph", None, "请务必注意安全。"),
+        ("paragraph", None, "其中重点"),
+    ]

@@ -143,3 +143,18 @@ def test_of_two_pages_what_stands_in_the_margin_of_both_goes_and_repeated_body_t
             canvas.showPage()
 
     assert [e.text for e in parse(pdf(write), PDF)] == ["两页都有的正文。"] * 2
+
+
+def test_bold_lines_of_the_body_s_size_are_titles_below_those_by_size() -> None:
+    def write(canvas: Canvas) -> None:
+        canvas.setFont("Helvetica", 18)
+        canvas.drawString(60, 780, "Handbook")
+        for row, title in enumerate(("Scope", "Limits")):
+            canvas.setFont("Helvetica-Bold", 11)
+            canvas.drawString(60, 740 - 90 * row, title)
+            canvas.setFont("Helvetica", 11)
+            for line in range(4):
+                canvas.drawString(60, 720 - 90 * row - 14 * line, "These words fill a line of the body of this page.")
+
+    titles = [(e.text, e.level) for e in parse(pdf(write), PDF) if e.kind == "title"]
+    assert titles == [("Handbook", 1), ("Scope", 2), ("Limits", 2)]
