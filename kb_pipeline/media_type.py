@@ -21,6 +21,8 @@ PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentatio
 DOCM = "application/vnd.ms-word.document.macroenabled.12"
 XLSM = "application/vnd.ms-excel.sheet.macroenabled.12"
 PPTM = "application/vnd.ms-powerpoint.presentation.macroenabled.12"
+DOTX = "application/vnd.openxmlformats-officedocument.wordprocessingml.template"
+POTX = "application/vnd.openxmlformats-officedocument.presentationml.template"
 DOC, XLS, PPT = "application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"
 MSG = "application/vnd.ms-outlook"
 OLE = "application/x-ole-storage"
@@ -53,8 +55,8 @@ _OOXML_CONTENT = (
     (b"ms-word.document.macroEnabled", DOCM),
     (b"ms-excel.sheet.macroEnabled", XLSM),
     (b"ms-powerpoint.presentation.macroEnabled", PPTM),
-    (b"wordprocessingml.template.main", "application/vnd.openxmlformats-officedocument.wordprocessingml.template"),
-    (b"presentationml.template.main", "application/vnd.openxmlformats-officedocument.presentationml.template"),
+    (b"wordprocessingml.template.main", DOTX),
+    (b"presentationml.template.main", POTX),
     (b"wordprocessingml.document.main", DOCX),
     (b"spreadsheetml.sheet.main", XLSX),
     (b"presentationml.presentation.main", PPTX),

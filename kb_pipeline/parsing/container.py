@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 
 import olefile  # type: ignore[import-untyped]
@@ -16,6 +17,7 @@ MAX_UNPACKED_BYTES = 1024**3
 MAX_RATIO = 200
 RATIO_MATTERS_FROM = 20 * 1024**2
 
+_CONTENT_TYPES = "[Content_Types].xml"
 _OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _REMEDY_TOO_LARGE = "Split the document, or remove what is repeated in it."
 
@@ -44,6 +46,21 @@ def check_package(data: bytes, kind: str, main_part: str) -> None:
     if not any(entry.filename.startswith(main_part) for entry in entries):
         raise CorruptDocument(f"The {kind} file has no {main_part} part.", "Open and save it again.")
     _check_sizes(entries, kind)
+
+
+def as_plain(data: bytes, kinds: tuple[re.Pattern[bytes], bytes]) -> bytes:
+    """The same package with its main part declared as a plain document; `data` itself where it is."""
+    other, plain = kinds
+    with zipfile.ZipFile(io.BytesIO(data)) as package:
+        declared = package.read(_CONTENT_TYPES) if _CONTENT_TYPES in package.namelist() else b""
+        if not other.search(declared):
+            return data
+        parts = {entry.filename: package.read(entry) for entry in package.infolist()}
+    copy = io.BytesIO()
+    with zipfile.ZipFile(copy, "w") as package:
+        for name, content in parts.items():
+            package.writestr(name, other.sub(plain, content) if name == _CONTENT_TYPES else content)
+    return copy.getvalue()
 
 
 def _check_sizes(entries: list[zipfile.ZipInfo], kind: str) -> None:

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import io
+import re
 
 from kb_pipeline.contracts import Element
 from kb_pipeline.parsing.bootstrap import partitioner
-from kb_pipeline.parsing.container import check_ole, check_ooxml
+from kb_pipeline.parsing.container import as_plain, check_ole, check_ooxml
 from kb_pipeline.parsing.elements import convert
 from kb_pipeline.parsing.wordml import flatten
+
+# What a main part is called with macros, or as a template, and as what the libraries take it.
+_WORD = (
+    re.compile(
+        rb"application/vnd\.(?:ms-word\.(?:document|template)\.macroEnabled(?:Template)?|openxmlformats-officedocument"
+        rb"\.wordprocessingml\.template)\.main\+xml"
+    ),
+    b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml",
+)
+_POWERPOINT = (
+    re.compile(rb"application/vnd\.openxmlformats-officedocument\.presentationml\.template\.main\+xml"),
+    b"application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml",
+)
 
 
 def parse_docx(data: bytes) -> list[Element]:
     """Titles by paragraph style: Title and Heading 1 are level 1. Pages only where Word recorded its page breaks."""
     check_ooxml(data, main_part="word/")
-    return convert(partitioner("docx")(file=io.BytesIO(flatten(data)), languages=[""]))
+    plain = flatten(as_plain(data, _WORD))
+    return convert(partitioner("docx")(file=io.BytesIO(plain), languages=[""]))
 
 
 def parse_pptx(data: bytes) -> list[Element]:
@@ -22,6 +37,7 @@ def parse_pptx(data: bytes) -> list[Element]:
     from kb_pipeline.parsing.slides import left_out, with_left_out
 
     check_ooxml(data, main_part="ppt/")
+    data = as_plain(data, _POWERPOINT)
     partition = partitioner("pptx")
     return with_left_out(convert(partition(file=io.BytesIO(data), languages=[""])), left_out(data))
 

@@ -18,7 +18,10 @@ Parser = Callable[[bytes], list[Element]]
 # Module and function; imported at first need, for the libraries behind one format take up to 1.6 CPU seconds to load.
 PARSERS: Mapping[str, str] = {
     types.DOCX: "office.parse_docx",
+    types.DOCM: "office.parse_docx",
+    types.DOTX: "office.parse_docx",
     types.PPTX: "office.parse_pptx",
+    types.POTX: "office.parse_pptx",
     types.PPTM: "office.parse_pptx",
     types.XLSX: "spreadsheet.parse_xlsx",
     types.XLSM: "spreadsheet.parse_xlsx",
@@ -45,7 +48,11 @@ PARSERS: Mapping[str, str] = {
     types.OLE: "office.parse_ole",
 }
 # Those that unstructured reads; a mail may hold a web page.
-_PARTITIONERS = {types.DOCX: "docx", types.PPTX: "pptx", types.PPTM: "pptx", types.HTML: "html", types.EML: "html"}
+_PARTITIONERS = {
+    **dict.fromkeys((types.DOCX, types.DOCM, types.DOTX), "docx"),
+    **dict.fromkeys((types.PPTX, types.PPTM, types.POTX), "pptx"),
+    **dict.fromkeys((types.HTML, types.EML, types.MSG), "html"),
+}
 
 
 _XML_ERR_NO_MEMORY = 2  # what libxml2 calls it when it gets no memory; lxml makes a syntax error of that

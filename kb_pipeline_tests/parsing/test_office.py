@@ -5,12 +5,13 @@ import zipfile
 
 import docx
 import pptx
+import pytest
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 from pptx.util import Inches
 
 from kb_pipeline.contracts import Element
-from kb_pipeline.media_type import DOCX, PPTM, PPTX
+from kb_pipeline.media_type import DOCM, DOCX, DOTX, PPTM, PPTX
 from kb_pipeline.parsing import parse
 
 MACRO_PRESENTATION = b"ms-powerpoint.presentation.macroEnabled"
@@ -120,3 +121,20 @@ def test_a_short_paragraph_that_is_bold_from_end_to_end_is_a_title() -> None:
         ("paragraph", None, "请务必注意安全。"),
         ("paragraph", None, "其中重点"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("media_type", "declared"),
+    [
+        (DOCM, b"application/vnd.ms-word.document.macroEnabled.main+xml"),
+        (DOTX, b"application/vnd.openxmlformats-officedocument.wordprocessingml.template.main+xml"),
+    ],
+)
+def test_documents_with_macros_and_templates_are_read_as_documents(media_type: str, declared: bytes) -> None:
+    document, other = docx.Document(), io.BytesIO()
+    document.add_heading("模板", level=1)
+    plain = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+    with zipfile.ZipFile(io.BytesIO(saved(document))) as package, zipfile.ZipFile(other, "w") as copy:
+        for name in package.namelist():
+            copy.writestr(name, package.read(name).replace(plain, declared))
+    assert outline(parse(other.getvalue(), media_type)) == [("title", 1, "模板")]
