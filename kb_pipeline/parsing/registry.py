@@ -25,6 +25,8 @@ PARSERS: Mapping[str, str] = {
     types.PPTM: "office.parse_pptx",
     types.XLSX: "spreadsheet.parse_xlsx",
     types.XLSM: "spreadsheet.parse_xlsx",
+    types.DOC: "legacy.parse_doc",
+    types.PPT: "legacy.parse_ppt",
     types.XLS: "spreadsheet.parse_xls",
     types.ODS: "spreadsheet.parse_xls",
     types.CSV: "spreadsheet.parse_delimited",
