@@ -16,6 +16,7 @@ from kb_pipeline.settings import Settings, load_settings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from kb_pipeline.auditing import AuditReport
     from kb_pipeline.doctor import Finding
     from kb_pipeline.forecasting import SourcePlan
     from kb_pipeline.maintenance import Forgotten, KnownSource
@@ -124,6 +125,12 @@ class KnowledgeBase:
         from kb_pipeline.masking import show_masking
 
         return show_masking(text, self.settings.masking_for(source or ""))
+
+    def audit(self, *, plant: bool = True, on_event: Callable[[str], None] = _silent) -> AuditReport:
+        """Look everywhere for what masking should have caught, with planted canaries, and write a dated report."""
+        from kb_pipeline.auditing import audit
+
+        return audit(self.settings, plant=plant, on_event=on_event)
 
     def history(self, document: str, source: str | None = None) -> DocumentHistory:
         """A document's versions and stages, by its id, the unique beginning of one, or its name."""

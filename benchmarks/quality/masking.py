@@ -13,9 +13,9 @@ from itertools import chain
 
 from benchmarks.presidio_defaults import presidio_defaults
 from benchmarks.quality.truth import CORPUS
+from kb_pipeline.auditing.personal_data import MAKERS, negatives, sentences
 from kb_pipeline.masking import show_masking
 from kb_pipeline.settings import ENTITIES, MaskingPolicy
-from kb_pipeline_tests.support.personal_data import MAKERS, negatives, sentences
 
 # Labels of each set that stand for something with a shape of its own, and what we and Presidio call it.
 IN_SCOPE: Mapping[str, Mapping[str, str]] = {

@@ -41,6 +41,7 @@ for _verb in (
     looking.search,
     looking.quarantine,
     masking.mask,
+    masking.audit,
     operating.doctor,
     operating.verify,
     erasing.gc,

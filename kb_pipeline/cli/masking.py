@@ -1,9 +1,10 @@
-"""The verb mask: what a policy does to texts, before it is trusted."""
+"""The verbs mask (what a policy does to texts, before it is trusted) and audit (whether anything got through)."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import TextIO
 
 import click
@@ -37,3 +38,27 @@ def _text_of(line: str, number: int) -> str:
     if not isinstance(text, str):
         raise click.UsageError(f'Line {number} is no JSON object with a "text".')
     return text
+
+
+@click.command()
+@click.option("--no-canaries", is_flag=True, help="Only look; plant nothing, sync nothing.")
+@json_option
+@click.pass_obj
+def audit(base: KnowledgeBase, no_canaries: bool, as_json: bool) -> None:
+    """Look everywhere for personal data that masking should have caught: canaries are planted, synced, looked for in
+    every table, in Dagster's storage and the logs, and taken away again. Exit code 1 if anything is found."""
+    report = base.audit(plant=not no_canaries, on_event=(lambda _: None) if as_json else console.say)
+    if as_json:
+        console.print_json({**console.plain(report), "clean": report.clean})
+    else:
+        found = {(leak.place, leak.how): leak.entities for leak in report.leaks}
+        told = {p.name: [_told(found, p.name, how) for how in ("canary", "recognizer")] for p in report.places}
+        rows = [(place.name, place.texts, *told[place.name]) for place in report.places]
+        console.table("looked through", ("place", "texts", "canaries", "recognizers"), rows, numbers=("texts",))
+        console.say("nothing found" if report.clean else "personal data was found", "" if report.clean else "red")
+    if not report.clean:
+        raise click.exceptions.Exit(1)
+
+
+def _told(found: Mapping[tuple[str, str], Mapping[str, int]], place: str, how: str) -> str:
+    return ", ".join(f"{entity} {count}" for entity, count in sorted(found.get((place, how), {}).items()))

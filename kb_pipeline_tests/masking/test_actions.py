@@ -4,11 +4,11 @@ import re
 
 import pytest
 
+from kb_pipeline.auditing.personal_data import sentences
 from kb_pipeline.contracts import Chunk
 from kb_pipeline.masking import find_personal_data, mask_chunks, mask_text
 from kb_pipeline.settings import MaskingPolicy, PseudonymKey
 from kb_pipeline_tests.masking.synthetic import CARD, EMAIL, KEY, MOBILE, policy, resident_id
-from kb_pipeline_tests.support.personal_data import sentences
 
 TOKEN = r"<{}_[0-9a-f]{{10}}>"
 

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
+from kb_pipeline.auditing.personal_data import MAKERS, negatives, sentences
 from kb_pipeline.masking import show_masking
 from kb_pipeline_tests.masking.synthetic import POLICY
-from kb_pipeline_tests.support.personal_data import MAKERS, negatives, sentences
 
 EACH = 60
 
