@@ -10,7 +10,7 @@ from kb_pipeline_tests.e2e.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
-def workspace(new_workspace: Callable[..., Workspace]) -> Workspace:
+def audited(new_workspace: Callable[..., Workspace]) -> Workspace:
     return new_workspace("audit")
 
 
@@ -20,25 +20,25 @@ def audit(workspace: Workspace, *options: str) -> tuple[int, dict]:  # type: ign
     return done.returncode, json.loads(done.stdout)
 
 
-def test_canaries_go_through_the_pipeline_and_are_gone_afterwards(workspace: Workspace) -> None:
-    code, report = audit(workspace)
+def test_canaries_go_through_the_pipeline_and_are_gone_afterwards(audited: Workspace) -> None:
+    code, report = audit(audited)
     assert (code, report["clean"], report["leaks"]) == (0, True, [])
     assert sum(report["planted"].values()) >= 50
     places = {place["name"]: place["texts"] for place in report["places"]}
     assert places["kb.chunk"] > 10
-    assert {"Dagster's storage", "logs"} <= places.keys()
+    assert {"Dagster's storage", "passages of kb-canaries"} <= places.keys()
     assert report["left_out"] == ["kb.document.key", "kb.hint.key"]
-    (written,) = (workspace.home / "audits").glob("*.json")
+    (written,) = (audited.home / "audits").glob("*.json")
     assert json.loads(written.read_text())["planted"] == report["planted"]
-    with workspace.database() as connection:
+    with audited.database() as connection:
         assert connection.execute("SELECT count(*) FROM kb.chunk").fetchone() == (0,)
-    assert not list((workspace.home / "objects" / "raw" / "kb-canaries").glob("*"))
+    assert not list((audited.home / "objects" / "raw" / "kb-canaries").glob("*"))
 
 
-def test_what_is_published_unmasked_is_found(workspace: Workspace) -> None:
-    with workspace.database() as connection:
+def test_what_is_published_unmasked_is_found(audited: Workspace) -> None:
+    with audited.database() as connection:
         _publish_unmasked(connection)
-    code, report = audit(workspace, "--no-canaries")
+    code, report = audit(audited, "--no-canaries")
     assert (code, report["clean"]) == (1, False)
     assert report["leaks"] == [{"place": "passages of hr", "how": "recognizer", "entities": {"PHONE_NUMBER": 1}}]
 
