@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
@@ -36,6 +36,8 @@ _PAGE_NUMBER = re.compile(
 # a heading is set at least this much larger.
 BODY_SHARE = 0.25
 TITLE_SIZE_RATIO = 1.15
+# Sizes of one kind of heading differ by less than this, in scans.
+SAME_SIZE = 0.1
 # Bold lines are titles only where they are few.
 BOLD_SHARE = 0.2
 MAX_SIZE_LEVELS = 4
@@ -44,6 +46,8 @@ COLUMN_INDENT = 8
 # A line shorter than this many letter heights is not taken as full, however narrow its neighbours are.
 MIN_FULL_LINE = 12
 MAX_CODE_GAP = 3.0
+MAX_TITLE_GAP = 1.6
+_INNER_END = re.compile(r"[。！？；](?=.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ def assemble(lines: list[Line], pages: int) -> list[Element]:
     """Elements of a document from its lines in reading order: what repeats on most pages dropped, the rest joined."""
     kept = on_one_baseline(with_bullets(without_furniture(lines, pages)))
     levels = heading_levels(kept)
-    return [_element(group, levels) for page in _by_page(kept) for group in groups(page)]
+    grouped = [group for page in _by_page(kept) for group in groups(page)]
+    return [_element(group, levels) for group in with_long_titles(grouped, levels)]
 
 
 def without_furniture(lines: list[Line], pages: int) -> list[Line]:
@@ -174,6 +179,11 @@ class Levels:
         """The level that a line's letters give it."""
         return self.by_size.get(round(line.size)) or (self.bold if line.bold else None)
 
+    def of_group(self, group: Sequence[Line]) -> int | None:
+        """The level that all lines of a group are given, None if they differ."""
+        levels = {self.of(line) for line in group}
+        return levels.pop() if len(levels) == 1 else None
+
 
 def heading_levels(lines: list[Line]) -> Levels:
     """What size and weight of letters say about titles in a document."""
@@ -183,11 +193,22 @@ def heading_levels(lines: list[Line]) -> Levels:
         characters[round(line.size)] += len(line.text)
     common = BODY_SHARE * characters.total()
     body = max((size for size, count in characters.items() if count >= common), default=0)
-    large = {round(line.size) for line in told if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line)}
-    by_size = {size: min(rank, MAX_SIZE_LEVELS) for rank, size in enumerate(sorted(large, reverse=True), start=1)}
+    large = [line.size for line in told if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line)]
+    by_size = _ranked(large)
     bold = sum(len(line.text) for line in told if line.bold and round(line.size) not in by_size)
     rare = bold <= BOLD_SHARE * characters.total()
     return Levels(by_size, max(by_size.values(), default=0) + 1 if rare else None)
+
+
+def _ranked(sizes: list[float]) -> dict[int, int]:
+    """A level for each rounded size, 1 for the largest; sizes that differ by less than SAME_SIZE are one."""
+    levels: dict[int, int] = {}
+    level, largest = 0, 0.0
+    for size in sorted(sizes, reverse=True):
+        if not level or size < (1 - SAME_SIZE) * largest:
+            level, largest = level + 1, size
+        levels.setdefault(round(size), min(level, MAX_SIZE_LEVELS))
+    return levels
 
 
 def _may_be_title(line: Line) -> bool:
@@ -196,6 +217,7 @@ def _may_be_title(line: Line) -> bool:
         abs(line.angle) < 5
         and width(text) <= MAX_TITLE_WIDTH
         and not ends_sentence(text)
+        and not _INNER_END.search(text)
         and any(map(str.isalpha, text))
     )
 
@@ -207,6 +229,25 @@ def groups(page: list[Line]) -> list[list[Line]]:
         lines = list(run)
         grouped += _code_blocks(lines) if mono else paragraphs(lines)
     return grouped
+
+
+def with_long_titles(grouped: list[list[Line]], levels: Levels) -> list[list[Line]]:
+    """Groups with large lines close below one another put together: a title that takes two lines."""
+    result: list[list[Line]] = []
+    for group in grouped:
+        above = result[-1][-1] if result else None
+        if above and len(result[-1]) == 1 and len(group) == 1 and _is_one_title(above, group[0], levels):
+            result[-1] = [above, group[0]]
+        else:
+            result.append(group)
+    return result
+
+
+def _is_one_title(above: Line, line: Line, levels: Levels) -> bool:
+    level = levels.by_size.get(round(above.size))
+    alike = level is not None and level == levels.by_size.get(round(line.size)) and above.page == line.page
+    close = 0 < above.bottom - line.bottom <= MAX_TITLE_GAP * above.size
+    return alike and close and title_level(line.text) is None and not (above.table or line.table)
 
 
 def _code_blocks(lines: list[Line]) -> list[list[Line]]:
@@ -272,7 +313,7 @@ def _told(group: list[Line], levels: Levels) -> tuple[ElementKind, int | None, s
     if first.mono:
         return "code", None, join_code(line.text for line in group)
     text = join_lines(line.text for line in group)
-    by_letters = levels.of(first) if len(group) <= 2 and _may_be_title(replace(first, text=text)) else None
+    by_letters = levels.of_group(group) if len(group) <= 2 and _may_be_title(replace(first, text=text)) else None
     level = by_letters or (title_level(text) if len(group) == 1 else None)
     if level is not None:
         return "title", level, text

@@ -27,6 +27,8 @@ SLANTED = 8.0
 # Shorter strokes than this share of a picture's width are no rules of a table.
 RULE_SHARE = 0.02
 _LETTER_SHARE = 0.75
+LATIN_WIDTH = 0.52  # of a character's height, on average of a text
+BOX_MARGIN = 0.3  # what boxes are wider than their text, in characters' heights
 
 
 def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> list[Line]:
@@ -63,10 +65,13 @@ class _Leveller:
         return np.stack([turned[:, 0], self.height - turned[:, 1]], axis=1) * self.scale
 
     def line(self, quad: np.ndarray, text: str, page: int) -> Line:
-        """A recognised line. Its box is a third higher than its letters."""
+        """A recognised line. Its size is told by its width where most of it is Chinese, whose characters are as wide as
+        they are high; else by the height of its box, which is a third more."""
         corners = self.points(quad)
         (left, bottom), (right, top) = corners.min(axis=0), corners.max(axis=0)
-        size = _LETTER_SHARE * (top - bottom)
+        wide = [character > "\u2e7f" for character in text]
+        ems = sum(1.0 if one else LATIN_WIDTH for one in wide) + BOX_MARGIN
+        size = (right - left) / ems if 2 * sum(wide) >= len(wide) else _LETTER_SHARE * (top - bottom)
         high = self.height * self.scale
         return Line(text.strip(), page, float(size), float(left), float(right), float(bottom), page_height=high)
 
