@@ -46,7 +46,7 @@ OF_TEXTS: Mapping[str, Mapping[str, str]] = {
         ),
     },
     "dolphinscheduler__zh__mlflow": {
-        "目前 Mlflow 组件支持的和即将支持的内容": "MLflow节点 > 综述",
+        "组件支持的和即将支持的内容": "MLflow节点 > 综述",
         "点击项目管理-项目名称-工作流定义": "MLflow节点 > 创建任务",
         "现在你可以使用这个功能来运行github": "MLflow节点 > 任务样例 > MLflow Projects > Custom projects",
         "你需要进入admin账户配置一个conda": "MLflow节点 > 环境准备 > conda 环境配置",
@@ -54,7 +54,7 @@ OF_TEXTS: Mapping[str, Mapping[str, str]] = {
         "如果遇到github无法访问的情况": "MLflow节点 > 环境准备 > 内置算法仓库配置",
     },
     "dolphinscheduler__zh__pseudo-cluster": {
-        "伪集群部署目的是在单台机器部署": "伪集群部署",
+        "服务，该模式下 master、worker、api": "伪集群部署",
         "伪分布式部署 DolphinScheduler 需要有外部软件": "伪集群部署 > 前置准备工作",
         "创建部署用户，并且一定要配置": "伪集群部署 > 准备 DolphinScheduler 启动环境 > 配置用户免密及权限",
         "如果使用 Zookeeper 作为注册中心": "伪集群部署 > 准备 DolphinScheduler 启动环境 > 准备 zookeeper",
@@ -70,4 +70,32 @@ OF_TEXTS: Mapping[str, Mapping[str, str]] = {
     },
 }
 # Other documents, by their path below docs/.
-OF_DOCUMENTS: Mapping[str, Mapping[str, str]] = {}
+_EXAMPLES = {
+    "The sample docs directory contains the following files": "Example Docs",
+    "You can get an example 10-K in inline XBRL format": "Example Docs > XBRL 10-K",
+}
+OF_DOCUMENTS: Mapping[str, Mapping[str, str]] = {
+    "md/en/unstructured__README.md": _EXAMPLES,
+    "rst/en/unstructured__README.rst": _EXAMPLES,
+    "org/en/unstructured__README.org": _EXAMPLES,
+    "docx/en/markitdown__docx_multipage.docx": {
+        "This is the first paragraph on page 1.": "Page 1 - Mixed Content",
+        "Building up to the image": "Page 2 - Image at End",
+        "Content that follows the header image.": "Page 3 - Image at Start",
+    },
+    "docx/en/markitdown__test.docx": {
+        "AutoGen is an open-source framework that allows": (
+            "AutoGen: Enabling Next-Gen LLM Applications via Multi-Agent Conversation > Abstract"
+        ),
+        "Large language models (LLMs) are becoming a crucial": (
+            "AutoGen: Enabling Next-Gen LLM Applications via Multi-Agent Conversation > Introduction"
+        ),
+    },
+    "epub/en/unstructured__winter-sports.epub": {
+        "There is an amazingly silly proverb": "WINTER SPORTS IN SWITZERLAND > CHAPTER I THE SUN-SEEKER",
+    },
+    "md/zh/Langchain-Chatchat__大模型指令对齐训练原理.md": {
+        "核心在于通过AI 模型监督其他 AI 模型": "大模型指令对齐训练原理"
+    },
+    "md/zh/Langchain-Chatchat__大模型推理优化策略.md": {"通过维护一个作业队列实现": "大模型推理优化策略"},
+}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
+
+import docx
 
 from kb_pipeline.contracts import Element
 from kb_pipeline.parsing.bootstrap import partitioner
@@ -26,10 +29,30 @@ _POWERPOINT = (
 
 
 def parse_docx(data: bytes) -> list[Element]:
-    """Titles by paragraph style: Title and Heading 1 are level 1. Pages only where Word recorded its page breaks."""
+    """Titles by paragraph style: Heading 1 is level 1, or level 2 in a document with a Title. Pages only where Word
+    recorded its page breaks."""
     check_ooxml(data, main_part="word/")
     plain = flatten(as_plain(data, _WORD))
-    return convert(partitioner("docx")(file=io.BytesIO(plain), languages=[""]))
+    elements = convert(partitioner("docx")(file=io.BytesIO(plain), languages=[""]))
+    return _below_title(elements, _titles(plain))
+
+
+def _titles(data: bytes) -> set[str]:
+    """Texts in the style Title, which unstructured takes for Heading 1."""
+    paragraphs = docx.Document(io.BytesIO(data)).paragraphs
+    return {paragraph.text.strip() for paragraph in paragraphs if paragraph.style and paragraph.style.name == "Title"}
+
+
+def _below_title(elements: list[Element], titles: set[str]) -> list[Element]:
+    """All other headings a level down, where a text in the style Title stands above them."""
+    if not any(element.kind == "title" and element.text.strip() in titles for element in elements):
+        return elements
+    return [
+        replace(element, level=(element.level or 1) + 1)
+        if element.kind == "title" and element.text.strip() not in titles
+        else element
+        for element in elements
+    ]
 
 
 def parse_pptx(data: bytes) -> list[Element]:

@@ -134,6 +134,7 @@ def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int, hi
     first = pdfium.FPDFText_GetCharIndexFromTextIndex(content, match.start() + len(text) - len(text.lstrip()))
     last = pdfium.FPDFText_GetCharIndexFromTextIndex(content, match.start() + len(text.rstrip()) - 1)
     bold, mono = _letters(content, first)
+    bold_last, mono_last = _letters(content, last) if bold or mono else (False, False)
     matrix, start, end = pdfium.FS_MATRIX(), pdfium.FS_RECTF(), pdfium.FS_RECTF()
     pdfium.FPDFText_GetMatrix(content, first, ctypes.byref(matrix))
     pdfium.FPDFText_GetLooseCharBox(content, first, ctypes.byref(start))
@@ -146,8 +147,8 @@ def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int, hi
         right=end.right,
         bottom=start.bottom,
         angle=math.degrees(math.atan2(matrix.b, matrix.a)),
-        bold=bold and (first == last or _letters(content, last)[0]),
-        mono=mono,
+        bold=bold and bold_last,
+        mono=mono and mono_last,
         page_height=high,
     )
 
