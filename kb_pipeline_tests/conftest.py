@@ -12,11 +12,16 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kb_pipeline_tests.offline import asked_for, offline
 from kb_pipeline_tests.support.s3 import moto_server, s3_endpoint, s3_server
 
 __all__ = ["moto_server", "s3_endpoint", "s3_server"]
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 _LOG = pytest.StashKey[Path]()
 
