@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo dev test test-long check down bench chaos state-machine test-sglang test-swift install
+.PHONY: demo dev test test-long check down bench quality chaos state-machine test-sglang test-swift install
 .DEFAULT_GOAL := demo
 
 install: $(STAMP)
@@ -44,6 +44,10 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+# How well documents are read, put under headings, and masked; docs/quality.md explains the tables.
+quality: $(STAMP)
+	$(BIN)/python -m benchmarks.quality
 
 # 200 kills of syncs, their PostgreSQL and their embedding service: half an hour. KILLS=20 SEED=7 MINUTES=10 for others.
 chaos: $(STAMP)

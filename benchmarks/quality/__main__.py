@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from benchmarks.quality import masking, reading
+from collections import Counter
+
+from benchmarks.quality import headings, masking, reading
 from kb_pipeline import console
 
 
 def main() -> None:
-    """Print the tables of reading and of masking."""
+    """Print the tables of reading, of headings and of masking."""
     _reading()
+    _headings()
     _masking()
 
 
@@ -19,6 +22,24 @@ def _reading() -> None:
         for kind, variant, language, files, ours, theirs in reading.rows()
     ]
     console.table("", columns, rows, numbers=columns[2:])
+
+
+def _headings() -> None:
+    passages: Counter[str] = Counter()
+    right: Counter[str] = Counter()
+    documents: dict[str, set[str]] = {}
+    for one in headings.judged():
+        kind = one.document.rpartition(".")[2]
+        for name in (kind, "all"):
+            passages[name] += 1
+            right[name] += one.right
+            documents.setdefault(name, set()).add(one.document)
+    rows = [
+        (name, str(len(documents[name])), str(passages[name]), f"{right[name] / passages[name]:.3f}")
+        for name in documents
+    ]
+    columns = ("format", "documents", "labelled passages", "under the right headings")
+    console.table("", columns, rows, numbers=columns[1:])
 
 
 def _masking() -> None:

@@ -41,7 +41,9 @@ def judged() -> Iterator[Judged]:
         if rendering.format not in NO_HEADINGS:
             name = next(name for name in OF_TEXTS if name in rendering.path.name)
             seen = comparable(rendering.truth)
-            labels = {passage: path for passage, path in OF_TEXTS[name].items() if comparable(passage) in seen}
+            # The Word files begin with their own name in the style Title.
+            above = f"{name} > " if rendering.format == "docx" else ""
+            labels = {p: f"{above}{path}" for p, path in OF_TEXTS[name].items() if comparable(p) in seen}
             yield from _judge(rendering.path, labels)
     for path, labels in OF_DOCUMENTS.items():
         yield from _judge(CORPUS / "docs" / path, labels)

@@ -36,8 +36,8 @@ def test_styles_give_titles_with_levels_and_short_chinese_body_lines_stay_paragr
     document.add_paragraph("年假", style="List Bullet")
     assert outline(parse(saved(document), DOCX)) == [
         ("title", 1, "员工手册"),
-        ("title", 1, "考勤制度"),
-        ("title", 2, "请假"),
+        ("title", 2, "考勤制度"),
+        ("title", 3, "请假"),
         ("paragraph", None, "工作时间"),
         ("list_item", None, "年假"),
     ]
