@@ -32,6 +32,7 @@ _ENGLISH = re.compile(
     r"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Floor|Room|#)\.? ?[0-9A-Za-z-]{1,6})?"
     r"(?:,? [A-Z][A-Za-z.]+(?: [A-Z][A-Za-z.]+)?)?(?:,? [A-Z]{2},? [0-9]{5}(?:-[0-9]{4})?)?"
 )
+_has_street = any_of(_STREET)
 
 
 def may_hold_addresses(text: str) -> bool:
@@ -41,6 +42,6 @@ def may_hold_addresses(text: str) -> bool:
 
 def find_addresses(text: str) -> list[Span]:
     """Postal addresses in Chinese and in English."""
-    spans = [match.span() for match in _ENGLISH.finditer(text)]
+    spans = [match.span() for match in _ENGLISH.finditer(text)] if _has_street(text) else []
     spans += [match.span() for match in _in_a_city(text)]
     return spans + [match.span(1) for match in _called(text) if _PARTS.search(match.group(1))]

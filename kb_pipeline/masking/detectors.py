@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from kb_pipeline.masking.addresses import find_addresses, may_hold_addresses
 from kb_pipeline.masking.checksums import bank_card, resident_id
-from kb_pipeline.masking.cues import any_of, around, most_digits
+from kb_pipeline.masking.cues import any_of, around, most_digits, near_numbers
 from kb_pipeline.masking.identifiers import (
     find_births,
     find_credit_codes,
@@ -96,20 +96,21 @@ _ANSWERED = re.compile(
 )
 
 _dialled = around(_DIALLED, "call|dial|answering|reach", before=10, after=90, lower=True)
-_says_line = any_of("office|fax|mobile|cell|home")
+_says_line = any_of("office|fax|mobile|cell|home", lower=True)
 
 _LOCAL_PART = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+|\[?(?:[0-9]{1,3}\.){3}[0-9]{1,3}\]?")
 
 _QUAD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])(?:/[0-9]{1,2}(?![0-9]))?")
 _COLONS = re.compile(r":[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*")
-_ANY_SIGN = re.compile(rf"[0-9@{UNIT_CHARACTERS}]|:[0-9A-Fa-f.]*:|[0-9A-Fa-f]{{2}}[-:.][0-9A-Fa-f]{{2}}")
+_ANY_SIGN = re.compile(f"[0-9@{UNIT_CHARACTERS}]")
+_IN_LETTERS = re.compile("[:.-](?:[0-9A-Fa-f]{1,4}[:.-]|(?<=:):)")
 _HEXADECIMAL = frozenset("0123456789ABCDEFabcdef:.")
 _ZONE_OR_PREFIX = re.compile(r"%[0-9A-Za-z]+|/[0-9]{1,3}(?![0-9])")
 
 
-def _valid(patterns: Iterable[re.Pattern[str]], text: str, check: Callable[[str], bool]) -> list[Span]:
-    spans = [(match.start(), match.end(1)) for pattern in patterns for match in pattern.finditer(text)]
+def _valid(patterns: Sequence[re.Pattern[str]], text: str, least: int, check: Callable[[str], bool]) -> list[Span]:
+    spans = [(match.start(), match.end(1)) for match in near_numbers(patterns, text, least, after=3)]
     return [(start, end) for start, end in spans if check(_NOT_DIGITS.sub("", text[start:end]))]
 
 
@@ -117,21 +118,23 @@ def may_hold_any(text: str) -> bool:
     """Whether a detector could find anything in a folded text: without a digit, an @, the name of a currency's unit,
     two colons or a word that announces something none can, and much prose has none of these."""
     return (
-        _ANY_SIGN.search(text) is not None or may_hold_names(text) or may_hold_addresses(text) or may_hold_secrets(text)
+        _ANY_SIGN.search(text) is not None
+        or _IN_LETTERS.search(text) is not None
+        or may_hold_names(text)
+        or may_hold_addresses(text)
+        or may_hold_secrets(text)
     )
 
 
 def find_resident_ids(text: str) -> list[Span]:
     """Chinese resident identity numbers, with up to one space, hyphen or line break between digits; the 15 digits that
     were issued until 1999 in one piece."""
-    if most_digits(text) < 15:
-        return []
-    return _valid(_RESIDENT, text, resident_id) + find_old_resident_ids(text)
+    return _valid(_RESIDENT, text, 17, resident_id) + find_old_resident_ids(text)
 
 
 def find_bank_cards(text: str) -> list[Span]:
     """Payment card numbers, whole or in the groups that are printed on cards."""
-    return _valid(_CARD, text, bank_card) if most_digits(text) >= 13 else []
+    return _valid(_CARD, text, 13, bank_card)
 
 
 def find_phone_numbers(text: str) -> list[Span]:
@@ -139,8 +142,8 @@ def find_phone_numbers(text: str) -> list[Span]:
     any that a word beside it calls a telephone number."""
     if most_digits(text) < 6:
         return []
-    spans = [(match.start(), match.end(1)) for pattern in _PHONE for match in pattern.finditer(text)]
-    if _says_line(text.lower()):
+    spans = [(match.start(), match.end(1)) for match in near_numbers(_PHONE, text, 6, before=8, after=20)]
+    if _says_line(text):
         spans += [(match.start(), match.end(1)) for match in _ANSWERED.finditer(text)]
     return spans + [match.span(1) for matches in (_called, _dialled) for match in matches(text)]
 
@@ -167,8 +170,8 @@ def find_ip_addresses(text: str) -> list[Span]:
 
     A version like 1.2.3.4 cannot be told apart.
     """
-    spans = [match.span() for match in _QUAD.finditer(text) if _ipv4(text, match)]
-    if ":" in text:
+    spans = [match.span() for match in near_numbers((_QUAD,), text, 4, after=4) if _ipv4(text, match)]
+    if text.count(":") >= 2:
         spans += [span for match in _COLONS.finditer(text) if (span := _ipv6(text, *match.span()))]
     return spans
 
@@ -208,10 +211,10 @@ def with_digits(least: int, find: Callable[[str], list[Span]]) -> Callable[[str]
 
 DETECTORS: dict[str, Callable[[str], list[Span]]] = {
     "CN_RESIDENT_ID": find_resident_ids,
-    "CN_CREDIT_CODE": with_digits(6, find_credit_codes),
+    "CN_CREDIT_CODE": find_credit_codes,
     "BANK_CARD": find_bank_cards,
     "IBAN_CODE": with_digits(2, find_ibans),
-    "US_SSN": with_digits(9, find_social_security_numbers),
+    "US_SSN": find_social_security_numbers,
     "PASSPORT": with_digits(6, find_passports),
     "TRAVEL_PERMIT": with_digits(7, find_travel_permits),
     "LICENSE_PLATE": with_digits(1, find_plates),

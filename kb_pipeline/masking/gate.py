@@ -16,7 +16,7 @@ _SIGN = re.compile("[0-9@]")  # without one, none of the following can match
 _RUN = re.compile(r"[0-9]{10,}[Xx]?")
 _MOBILE = re.compile(r"(?:(?:00)?86)?(1[3-9][0-9]{9})")
 _MAIL = re.compile(r"[A-Za-z0-9]@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2}")
-_QUAD = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])")
+_QUAD = re.compile(r"[0-9](?<![0-9.].)[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])")
 _PRICE = re.compile(r"[¥€£] ?[0-9]")
 
 
@@ -29,10 +29,10 @@ def scan(text: str, entities: Collection[str]) -> Counter[str]:
         entity = _number(match.group())
         if entity:
             found[entity] += 1
-    found["EMAIL_ADDRESS"] += sum(1 for _ in _MAIL.finditer(text)) if "@" in text else 0
-    found["IP_ADDRESS"] += sum(1 for quad in _QUAD.findall(text) if _octets(quad))
-    found["MONEY"] += sum(1 for _ in _PRICE.finditer(text))
-    return Counter({entity: count for entity, count in found.items() if count and entity in entities})
+    found.update("EMAIL_ADDRESS" for _ in (_MAIL.finditer(text) if "@" in text else ()))
+    found.update("IP_ADDRESS" for quad in _QUAD.findall(text) if _octets(quad))
+    found.update("MONEY" for _ in _PRICE.finditer(text))
+    return Counter({entity: count for entity, count in found.items() if entity in entities}) if found else found
 
 
 def _number(run: str) -> str | None:

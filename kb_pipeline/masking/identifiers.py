@@ -10,7 +10,7 @@ import datetime as dt
 import re
 
 from kb_pipeline.masking.checksums import PROVINCES, iban, unified_social_credit_code
-from kb_pipeline.masking.cues import any_of, around
+from kb_pipeline.masking.cues import any_of, around, near_numbers
 
 Span = tuple[int, int]
 
@@ -50,11 +50,13 @@ _PLATE = re.compile(
     rf"[{_PROVINCE_SIGNS}][A-HJ-NP-Z][ ·•.・-]?(?:[DF][A-HJ-NP-Z0-9][0-9]{{4}}|[0-9]{{5}}[DF]|"
     rf"(?=[A-HJ-NP-Z]{{0,3}}[0-9])[A-HJ-NP-Z0-9]{{4}}[A-HJ-NP-Z0-9挂学警港澳领试超]){_NOT_AFTER}"
 )
+_MAC_MIDDLE = re.compile("[:.-][0-9A-Fa-f]{2,4}[:.-]")
 _MAC = re.compile(
     r"[0-9A-Fa-f]{2}(?<![0-9A-Za-z]..)(?<![0-9A-Fa-f][:-]..)(?:(?P<s>[:-])(?:[0-9A-Fa-f]{2}(?P=s)){4}[0-9A-Fa-f]{2}|"
     r"[0-9A-Fa-f]{2}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4})(?![0-9A-Za-z]|[:-][0-9A-Fa-f])"
 )
-_IBAN = re.compile(_alone("[A-Za-z]", r"[A-Za-z][0-9]{2}(?:[ -]?[0-9A-Za-z]{4}){2,7}(?:[ -]?[0-9A-Za-z]{1,4})?"))
+_IBAN_COUNTRY = re.compile(r"[0-9](?<=[A-Za-z]{2}.)(?<![0-9A-Za-z][A-Za-z]{2}.)")
+_IBAN = re.compile(rf"[A-Za-z]{{2}}[0-9]{{2}}(?:[ -]?[0-9A-Za-z]{{4}}){{2,7}}(?:[ -]?[0-9A-Za-z]{{1,4}})?{_NOT_AFTER}")
 _GROUP_BORDER = re.compile("[ -]")
 _SSN = re.compile(r"[0-9](?<![0-9A-Za-z.-].)([0-9]{2})([- .])([0-9]{2})\2([0-9]{4})(?![0-9A-Za-z]|[.-][0-9])")
 _SSN_WORD = re.compile(
@@ -87,7 +89,8 @@ _births_before = around(_BORN_AFTER, "生", before=30, after=3)
 def find_old_resident_ids(text: str) -> list[Span]:
     """Chinese resident identity numbers of 15 digits, as issued until 1999: a region and a date of birth, no check
     digit."""
-    return [match.span() for match in _OLD_RESIDENT.finditer(text) if _old_resident_id(match.group())]
+    numbers = near_numbers((_OLD_RESIDENT,), text, 15, after=1)
+    return [match.span() for match in numbers if _old_resident_id(match.group())]
 
 
 def _old_resident_id(number: str) -> bool:
@@ -104,12 +107,13 @@ def _is_date(year: int, month: int, day: int) -> bool:
 
 def find_credit_codes(text: str) -> list[Span]:
     """Unified social credit codes of Chinese organisations (GB 32100-2015)."""
-    return [m.span() for m in _CREDIT_CODE.finditer(text) if unified_social_credit_code(m.group())]
+    codes = near_numbers((_CREDIT_CODE,), text, 6, before=2, after=12)
+    return [match.span() for match in codes if unified_social_credit_code(match.group())]
 
 
 def find_passports(text: str) -> list[Span]:
     """Chinese passports by their shape; any other that is called one."""
-    shaped = [match.span() for match in _CN_PASSPORT.finditer(text)]
+    shaped = [match.span() for match in near_numbers((_CN_PASSPORT,), text, 7, before=2, after=1)]
     return shaped + ([match.span(1) for match in _PASSPORT_WORD.finditer(text)] if _says_passport(text) else [])
 
 
@@ -132,13 +136,16 @@ def find_plates(text: str) -> list[Span]:
 
 def find_mac_addresses(text: str) -> list[Span]:
     """MAC addresses with colons or hyphens, or in groups of four."""
+    if not _MAC_MIDDLE.search(text):
+        return []
     return [match.span() for match in _MAC.finditer(text) if len(set(match.group()) - set(":-.")) > 1]
 
 
 def find_ibans(text: str) -> list[Span]:
     """International bank account numbers by their check digits (ISO 13616), whole or in groups of four."""
     found = []
-    for match in _IBAN.finditer(text):
+    starts = (country.start() - 2 for country in _IBAN_COUNTRY.finditer(text))
+    for match in filter(None, (_IBAN.match(text, start) for start in starts)):
         # A word that follows may look like its last group.
         ends = [match.end(), *(match.start() + border.start() for border in _GROUP_BORDER.finditer(match.group()))]
         for end in sorted(ends, reverse=True):
@@ -150,7 +157,8 @@ def find_ibans(text: str) -> list[Span]:
 
 def find_social_security_numbers(text: str) -> list[Span]:
     """US social security numbers in their three groups; nine digits where they are called one."""
-    grouped = [m.span() for m in _SSN.finditer(text) if _ssn(m.group()[0] + m.group(1), m.group(3), m.group(4))]
+    groups = near_numbers((_SSN,), text, 9, after=2)
+    grouped = [m.span() for m in groups if _ssn(m.group()[0] + m.group(1), m.group(3), m.group(4))]
     called = _SSN_WORD.finditer(text) if _says_security(text) else ()
     return grouped + [(match.start(1), match.end(3)) for match in called if _ssn(*match.groups())]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 
-from kb_pipeline.masking.cues import any_of
+from kb_pipeline.masking.cues import any_of, around
 
 _FIGURE = r"[0-9]+(?:[,，][0-9]{3})*(?:\.[0-9]+)?"
 _FIGURE_REST = r"[0-9](?<![0-9].)(?<![0-9][.,].)[0-9]*(?:[,，][0-9]{3})*(?:\.[0-9]+)?"
@@ -22,7 +23,8 @@ _AMOUNT = rf"[:：]? ?{_FIGURE}{_SCALE}{_RANGE}(?: ?{_UNIT})?{_TAIL}"
 
 # Each begins with a character or a choice of them, which the engine finds quickly; what must not stand before is
 # looked for after that.
-_SIGNED = re.compile(rf"[$¥€£₩₹]{_AMOUNT}")
+_SIGNS = "$¥€£₩₹"
+_SIGNED = re.compile(rf"[{_SIGNS}]{_AMOUNT}")
 _CODED = re.compile(rf"{_CODE}(?<![A-Za-z]...){_AMOUNT}")
 _NAMED = re.compile(_NAME + _AMOUNT)
 _COUNTED = re.compile(
@@ -30,25 +32,25 @@ _COUNTED = re.compile(
 )
 _IN_WORDS = re.compile(rf"[{_NUMERAL}]{{2,40}}(?:点[{_NUMERAL}]+)? ?(?:{_YUAN}|{_NAME}){_TAIL}")
 _NAMED_IN_WORDS = re.compile(rf"{_NAME}[:：]? ?[{_NUMERAL}]{{1,40}}(?:点[{_NUMERAL}]+)?(?:{_YUAN}|{_NAME})?{_TAIL}")
-_says_code = any_of("|".join(_CODES.split() + _CODES.lower().split()))
-_says_name = any_of(_NAME[3:-1])
-_ANY_DIGIT = re.compile(r"[0-9]")
 # One of them is in every unit that may follow an amount in words.
 UNIT_CHARACTERS = "元圆圓币幣块塊金镑"
-_ANY_UNIT = re.compile(f"[{UNIT_CHARACTERS}]")
+_UNIT_WORDS = "|".join((*UNIT_CHARACTERS, *_CODES.split(), *_CODES.lower().split(), "ollar", "uan", "uro", "pounds"))
+_counted = around(_COUNTED, _UNIT_WORDS, before=60, after=12)
+_in_words = around(_IN_WORDS, "|".join(UNIT_CHARACTERS), before=90, after=8)
+_named_in_words = around(_NAMED_IN_WORDS, _NAME[3:-1], before=1, after=90)
+_SAID = (
+    (any_of("|".join(_SIGNS)), _SIGNED),
+    (any_of("|".join(_CODES.split() + _CODES.lower().split())), _CODED),
+    (any_of(_NAME[3:-1]), _NAMED),
+)
 _COUNTRY = re.compile(r"(?:US|HK|NT|CA|AU|A|C|S)\Z")
 
 
 def find_money(text: str) -> list[tuple[int, int]]:
     """Amounts: ¥1,234.56, 3.5亿元, 100-200元, RMB 300, USD 2.5 million, 人民币壹佰万元整. A bare number is none."""
-    patterns: list[re.Pattern[str]] = []
-    if _ANY_DIGIT.search(text):
-        patterns += (_SIGNED, _COUNTED)
-        patterns += [pattern for says, pattern in ((_says_code, _CODED), (_says_name, _NAMED)) if says(text)]
-    if _ANY_UNIT.search(text):
-        patterns += (_IN_WORDS, _NAMED_IN_WORDS)
-    spans = [match.span() for pattern in patterns for match in pattern.finditer(text)]
-    return [(_with_country(text, start), end) for start, end in spans]
+    found = [matches(text) for matches in (_counted, _in_words, _named_in_words)]
+    found += [pattern.finditer(text) for says, pattern in _SAID if says(text)]
+    return [(_with_country(text, match.start()), match.end()) for match in chain.from_iterable(found)]
 
 
 def _with_country(text: str, start: int) -> int:

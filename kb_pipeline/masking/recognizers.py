@@ -46,22 +46,31 @@ class _NoContext(ContextAwareEnhancer):  # type: ignore[misc]  # presidio_analyz
         return raw_results
 
 
+class _OneRecognizer(RecognizerRegistry):  # type: ignore[misc]  # presidio_analyzer has no types
+    """Detectors alone: with seventeen entities, asking who knows each of them costs a tenth of a text's masking."""
+
+    def get_recognizers(self, *_: Any, **__: Any) -> list[EntityRecognizer]:
+        return self.recognizers  # type: ignore[no-any-return]
+
+
 @cache
 def analyzer() -> AnalyzerEngine:
     """The one analyzer of this process: our recognizers, no language model, no network."""
-    registry = RecognizerRegistry(
-        recognizers=[Detectors()],
-        supported_languages=[LANGUAGE],
-    )
     return AnalyzerEngine(
-        registry=registry,
+        registry=_OneRecognizer(recognizers=[Detectors()], supported_languages=[LANGUAGE]),
         nlp_engine=NoOpNlpEngine(models=[{"lang_code": LANGUAGE, "model_name": "none"}]),
         supported_languages=[LANGUAGE],
         context_aware_enhancer=_NoContext(),
     )
 
 
+@cache
+def _no_artifacts() -> Any:
+    """What Presidio's engine without a model says of every text."""
+    return analyzer().nlp_engine.process_text("", LANGUAGE)
+
+
 def analyze(text: str, entities: Sequence[str]) -> list[tuple[str, int, int]]:
     """(entity, start, end) of everything in a folded text that is one of `entities`."""
-    results = analyzer().analyze(text=text, language=LANGUAGE, entities=list(entities))
+    results = analyzer().analyze(text=text, language=LANGUAGE, entities=list(entities), nlp_artifacts=_no_artifacts())
     return [(result.entity_type, result.start, result.end) for result in results]

@@ -76,8 +76,8 @@ def _freed(rest: str) -> list[tuple[int, int]]:
     for taken in _TAKEN.finditer(rest):
         if parts and taken.end() + REACH <= parts[-1][1]:
             continue
-        before = rest[: max(0, taken.start() - REACH)]
-        start = max((before.rfind(mark) for mark in _BORDERS), default=-1) + 1
+        before = max(0, taken.start() - REACH)
+        start = max(rest.rfind(mark, 0, before) for mark in _BORDERS) + 1
         after = _BORDER.search(rest, taken.end() + REACH)
         end = after.start() if after else len(rest)
         if parts and start <= parts[-1][1]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator
@@ -67,24 +68,24 @@ class PseudonymKey:
         return cls(key_id, secret.encode())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MaskingPolicy:
     """What happens to each entity: an action by its name; an entity not named is kept."""
 
     actions: Mapping[str, str]
     key: PseudonymKey | None = None
 
-    @property
+    @cached_property
     def entities(self) -> tuple[str, ...]:
         """The entities that are replaced by something, in order."""
         return tuple(sorted(entity for entity, action in self.actions.items() if action != KEEP))
 
-    @property
+    @cached_property
     def shown_labels(self) -> tuple[str, ...]:
         """Labels of its own that stand for entities, in order."""
         return tuple(sorted({action for action in self.actions.values() if action.startswith("<")}))
 
-    @property
+    @cached_property
     def makes_pseudonyms(self) -> bool:
         """Whether a key is needed."""
         return PSEUDONYM in self.actions.values()
