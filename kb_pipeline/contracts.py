@@ -34,7 +34,11 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One piece of a document in reading order. `level` is the heading level of a title, from 1; pages count from 1."""
+    """One piece of a document in reading order. `level` is the heading level of a title, from 1; pages count from 1.
+
+    `source_start` and `source_end` say where it stands in plain text and Markdown: offsets in bytes into the file as
+    UTF-8 with newlines, which clean UTF-8 files are already.
+    """
 
     text: str
     kind: ElementKind

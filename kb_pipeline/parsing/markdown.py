@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
 from typing import Any
@@ -33,22 +34,23 @@ def parse_markdown(data: bytes) -> list[Element]:
     """A Markdown file; YAML front matter becomes one paragraph, not a heading."""
     text = decode(data).replace("\r\n", "\n").replace("\x00", "").replace(_HARD_BREAK, "\n")
     matter = _FRONT_MATTER.match(text)
-    elements = [Element(matter.group(1), "paragraph")] if matter else []
-    return elements + _Reader(list(_events(text[matter.end() :] if matter else text))).elements()
+    if matter is None:
+        return _Reader(text).elements()
+    before, front = len(matter.group().encode()), matter.group(1)
+    start = len(matter.group().partition(front)[0].encode())
+    elements = [Element(front, "paragraph", source_start=start, source_end=start + len(front.encode()))]
+    return elements + _Reader(text[matter.end() :], before).elements()
 
 
-def _events(text: str) -> Iterator[Event]:
-    """Name and value: `+Heading` and `-Heading` where one begins and ends. As GitHub renders it: with tables."""
-    event: Any  # a name, or a dict of one name
-    for event in pyromark.events(set_apart(text), options=pyromark.Options.ENABLE_TABLES):
-        if isinstance(event, str):
-            yield event, None
-            continue
-        ((name, value),) = event.items()
-        if name in ("Start", "End"):
-            tag, value = (value, None) if isinstance(value, str) else next(iter(value.items()))
-            name = ("+" if name == "Start" else "-") + tag
-        yield name, value
+def _event(event: Any) -> Event:
+    """Name and value: `+Heading` and `-Heading` where one begins and ends."""
+    if isinstance(event, str):
+        return event, None
+    ((name, value),) = event.items()
+    if name in ("Start", "End"):
+        tag, value = (value, None) if isinstance(value, str) else next(iter(value.items()))
+        name = ("+" if name == "Start" else "-") + tag
+    return name, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,36 +63,52 @@ class _Piece:
 
 
 class _Reader:
-    """One walk over the events of a file. `kind` is what the next text is: each block that begins sets it."""
+    """One walk over the events of a text, as GitHub renders it: with tables. `kind` is what the next text is: each
+    block that begins sets it. `before` is how many bytes of the file stand before the text."""
 
-    def __init__(self, events: Sequence[Event]) -> None:
-        self.events = events
+    def __init__(self, text: str, before: int = 0) -> None:
+        apart, self.added = set_apart(text)
+        pairs = list(pyromark.events_with_range(apart, options=pyromark.Options.ENABLE_TABLES))
+        self.events = [_event(event) for event, _ in pairs]
+        self.ranges = [range_ for _, range_ in pairs]
+        self.before = before
         self.place = 0
         self.unclosed = False
+        self.kind: ElementKind = "paragraph"
+        self.level: int | None = None
 
     def elements(self) -> list[Element]:
         found: list[Element] = []
-        kind: ElementKind = "paragraph"
-        level = None
         while self.place < len(self.events):
-            if pieces := self._pieces():
-                found += _text_elements(pieces, kind, level)
-                kind, level = "paragraph", None
-                continue
-            name, value = self._take()
-            if name == "+Heading":
-                kind, level = "title", int(value["level"][1:])
-            elif name == "+Item":
-                kind = "list_item"
-            elif name in ("-Item", "-Heading"):
-                kind, level = "paragraph", None
-            elif name == "+CodeBlock":
-                found.append(Element("".join(self._values("-CodeBlock")), "code"))
-            elif name == "+Table":
-                found += table_elements(list(self._rows()), None)
-            elif name == "+HtmlBlock":
-                found += fragment_elements(self._markup())
+            first = self.place
+            if elements := self._next():
+                start = self._in_file(self.ranges[first]["start"])
+                end = self._in_file(self.ranges[self.place - 1]["end"])
+                found += [replace(element, source_start=start, source_end=end) for element in elements]
         return found
+
+    def _in_file(self, place: int) -> int:
+        return self.before + place - bisect_left(self.added, place)
+
+    def _next(self) -> Sequence[Element]:
+        if pieces := self._pieces():
+            kind, level = self.kind, self.level
+            self.kind, self.level = "paragraph", None
+            return list(_text_elements(pieces, kind, level))
+        name, value = self._take()
+        if name == "+Heading":
+            self.kind, self.level = "title", int(value["level"][1:])
+        elif name == "+Item":
+            self.kind = "list_item"
+        elif name in ("-Item", "-Heading"):
+            self.kind, self.level = "paragraph", None
+        elif name == "+CodeBlock":
+            return [Element("".join(self._values("-CodeBlock")), "code")]
+        elif name == "+Table":
+            return table_elements(list(self._rows()), None)
+        elif name == "+HtmlBlock":
+            return fragment_elements(self._markup())
+        return ()
 
     def _take(self) -> Event:
         self.place += 1

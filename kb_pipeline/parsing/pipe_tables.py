@@ -15,16 +15,18 @@ _RULE_CELL = re.compile(rb"[ \t]*+:?-++:?[ \t]*+")
 _BAR = re.compile(rb"(?<!\\)\|")
 
 
-def set_apart(text: str) -> str:
-    """Markdown with an empty line before each table that has none; the same text where there is no such table."""
+def set_apart(text: str) -> tuple[str, list[int]]:
+    """Markdown with an empty line before each table that has none, and where these lines stand in it, in bytes; the
+    same text where there is no such table."""
     data = text.encode()
     candidates = list(_candidates(data))
     if not candidates:
-        return text
+        return text, []
     spoken = _text_starts(text)
     heads = [head for head, rule, end in candidates if bisect_left(spoken, rule) < bisect_left(spoken, end)]
     edges = [0, *heads, len(data)]
-    return b"\n".join(data[start:end] for start, end in pairwise(edges)).decode()
+    apart = b"\n".join(data[start:end] for start, end in pairwise(edges)).decode()
+    return apart, [head + lines for lines, head in enumerate(heads)]
 
 
 def _candidates(data: bytes) -> Iterator[tuple[int, int, int]]:

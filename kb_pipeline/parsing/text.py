@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import accumulate, pairwise
 
 from kb_pipeline.contracts import Element
 from kb_pipeline.parsing.cleaning import clean, join_lines
@@ -12,31 +15,61 @@ from kb_pipeline.parsing.headings import is_list_item, title_level, width, witho
 # Text wrapped by hand or by a mail program: all lines but the last come near one width, which is no narrow column.
 _MIN_WRAP_WIDTH = 50
 _NEAR = 0.75
+_GAP = re.compile(r"\n[ \t\u3000]*\n\s*")
 
 
 def parse_text(data: bytes) -> list[Element]:
-    """A plain text file in any charset."""
-    return text_elements(decode(data))
+    """A plain text file in any charset. Elements know where they stand in it, once it is UTF-8 with newlines."""
+    text = clean(decode(data))
+    found = list(_elements(text))
+    places = _in_bytes(text, [place for _, start, end in found for place in (start, end)])
+    return [
+        replace(element, source_start=start, source_end=end)
+        for (element, _, _), start, end in zip(found, places[::2], places[1::2], strict=True)
+    ]
 
 
 def text_elements(text: str) -> list[Element]:
     """Blocks between empty lines; a hard-wrapped block is one paragraph, otherwise each line stands for itself."""
-    elements = []
-    for lines in _blocks(clean(text)):
+    return [element for element, _, _ in _elements(clean(text))]
+
+
+def _elements(text: str) -> Iterator[tuple[Element, int, int]]:
+    """Elements with the places where they begin and end, in characters."""
+    for start, lines in _blocks(text):
         for group in _paragraphs(lines):
-            level = title_level(group[0]) if len(group) == 1 else None
-            joined = join_lines(group)
-            if level is not None:
-                elements.append(Element(joined, "title", level))
-            elif is_list_item(group[0]):
-                elements.append(Element(without_bullet(joined), "list_item"))
-            else:
-                elements.append(Element(joined, "paragraph"))
-    return elements
+            end = start + sum(map(len, group)) + len(group) - 1
+            yield _element(group), start, end
+            start = end + 1
 
 
-def _blocks(text: str) -> list[list[str]]:
-    return [piece.split("\n") for piece in re.split(r"\n[ \t\u3000]*\n\s*", text) if piece.strip()]
+def _element(group: Sequence[str]) -> Element:
+    level = title_level(group[0]) if len(group) == 1 else None
+    joined = join_lines(group)
+    if level is not None:
+        return Element(joined, "title", level)
+    if is_list_item(group[0]):
+        return Element(without_bullet(joined), "list_item")
+    return Element(joined, "paragraph")
+
+
+def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Lines between empty lines, with where they begin."""
+    start = 0
+    for gap in _GAP.finditer(text):
+        if text[start : gap.start()].strip():
+            yield start, text[start : gap.start()].split("\n")
+        start = gap.end()
+    if text[start:].strip():
+        yield start, text[start:].split("\n")
+
+
+def _in_bytes(text: str, places: Sequence[int]) -> list[int]:
+    """Ascending places in `text`, counted in bytes of UTF-8."""
+    if text.isascii():
+        return list(places)
+    steps = (len(text[start:end].encode()) for start, end in pairwise((0, *places)))
+    return list(accumulate(steps))
 
 
 def _paragraphs(lines: list[str]) -> list[list[str]]:
