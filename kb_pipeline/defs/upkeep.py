@@ -69,7 +69,7 @@ def said_of_collected(collected: Collected) -> str:
     """What goes, or went."""
     artifacts, orphans = counted(collected.artifacts, "artifact"), counted(collected.objects_orphaned, "object")
     expired = counted(collected.documents_expired, "document")
-    cleared = f", clear text of {collected.cleared:,}" if collected.cleared else ""
+    cleared = f", clear text of {counted(collected.cleared, 'artifact')}" if collected.cleared else ""
     size = counted(collected.bytes, "byte")
     return f"{artifacts}{cleared} and {orphans} without a row, {size}; {expired} past the retention"
 

@@ -6,8 +6,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from kb_pipeline_tests.e2e.workspace import Workspace, write_files
 from kb_pipeline_tests.support.embedding_stub import EmbeddingStub
+from kb_pipeline_tests.support.s3 import S3Server
 
 DOCUMENTS = {
     "lamps.md": "# Lamps\n\nThe lamps in the hall cost $ 40 each.\n\n## Spare\n\nSpare ones lie in the cellar.\n",
@@ -62,3 +65,21 @@ def test_what_is_gone_is_made_again_when_it_is_needed(
         assert {name: (s["done"], s["failed"]) for name, s in stages.items()} == dict.fromkeys(stages, (1, 0))
         assert "gate" in base.search("where is the key kept", limit=1)[0].content
         assert base.verify(deep=True) == []
+
+
+@pytest.mark.s3
+def test_every_process_asks_for_the_encryption_of_clear_text(
+    new_workspace: Callable[..., Workspace], moto_server: S3Server, stub: EmbeddingStub, tmp_path: Path
+) -> None:
+    s3, config = moto_server.client(), tmp_path / "kb.yaml"
+    s3.create_bucket(Bucket="encrypted")
+    config.write_text("object_store: {clear_encryption: {algorithm: aws:kms, kms_key_id: kb-clear}}\n")
+    variables = {"KB_OBJECT_STORE_URL": "s3://encrypted/kb", **moto_server.environment}
+    workspace = new_workspace("encrypted", config, KB_EMBEDDING_URLS=stub.url, **variables)
+    done = workspace.kb("ingest", str(write_files(tmp_path / "drop", DOCUMENTS)), "--source", "house")
+    assert done.returncode == 0, done.stderr
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket="encrypted")["Contents"]]
+    asked = {key: s3.head_object(Bucket="encrypted", Key=key).get("SSEKMSKeyId") for key in keys}
+    clear = {key for key in keys if key.startswith("kb/artifacts/clear/")}
+    assert len(clear) == 4
+    assert asked == {key: "kb-clear" if key in clear else None for key in keys}
