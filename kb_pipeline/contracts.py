@@ -148,7 +148,8 @@ class Stage:
     `settings` holds every setting that shapes the output and nothing else. `variant` tells rows of one stage apart
     (the model for embed, the space for publish). `input_stage` is None for parse, whose input is the raw object;
     `input_key` is the key of the stage before under the settings in force, so that no stage works on what a change of
-    settings (a tightened masking policy, say) has made stale.
+    settings (a tightened masking policy, say) has made stale. `onward` are the keys of the stages after this one, up to
+    the first whose artifacts do not expire; none for a stage whose own do not.
     """
 
     name: StageName
@@ -159,6 +160,7 @@ class Stage:
     key: str
     input_key: str = ""
     variant: str = ""
+    onward: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,5 +222,6 @@ class KnowledgeBase:
 
         `stage` is a stage (parse, chunk, mask, embed) or its asset (cleaned_elements, chunks, masked_chunks,
         embeddings); `limit` caps the documents read. Columns document_id and source_file come first.
+        Documents whose clear text expired have no elements and chunks.
         """
         return querying.frame(self.settings, stage, source, limit)

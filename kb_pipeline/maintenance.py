@@ -13,10 +13,11 @@ from kb_pipeline.errors import NotFound
 from kb_pipeline.local.stack import database_dsn
 from kb_pipeline.opening import checked, connected, no_such_source, object_store
 from kb_pipeline.settings import Settings
+from kb_pipeline.stages import chain_key
 from kb_pipeline.store import collect as collecting
 from kb_pipeline.store import erase
 from kb_pipeline.store.backlog import ensure_source
-from kb_pipeline.store.collect import Collected
+from kb_pipeline.store.collect import Clear, Collected
 from kb_pipeline.store.erase import Erased
 from kb_pipeline.store.finding import Found, find_document
 from kb_pipeline.store.lease import Lease, acquire, release
@@ -49,14 +50,18 @@ class Forgotten:
 
 def collect(settings: Settings, *, dry_run: bool) -> Collected:
     """Collect garbage (store.collect) under the settings' retention; with `dry_run` only say what would go."""
-    retention = settings.retention
+    retention, clear = settings.retention, None
     with connected(settings) as connection:
+        if retention.clear_days is not None:
+            chains = {source.name: chain_key(settings, source.name) for source in ledger_sources(connection)}
+            clear = Clear(retention.clear_days, chains)
         return collecting.collect(
             connection,
             object_store(settings),
             retention_days=retention.days,
             grace_hours=retention.grace_hours,
             dry_run=dry_run,
+            clear=clear,
         )
 
 

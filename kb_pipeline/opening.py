@@ -34,9 +34,11 @@ def object_store(settings: Settings) -> ObjectStore:
 
 def object_store_config(settings: Settings) -> ObjectStoreConfig:
     """Where raw documents and artifacts lie, as every process opens it."""
-    from kb_pipeline.store.objects import ObjectStoreConfig
+    from kb_pipeline.store.objects import Encryption, ObjectStoreConfig
 
-    return ObjectStoreConfig(settings.object_store_url, settings.object_store.endpoint, settings.object_store.region)
+    wanted, clear = settings.object_store, settings.object_store.clear_encryption
+    encryption = Encryption(clear.algorithm, clear.kms_key_id) if clear else None
+    return ObjectStoreConfig(settings.object_store_url, wanted.endpoint, wanted.region, encryption)
 
 
 def known_sources(settings: Settings) -> list[str]:

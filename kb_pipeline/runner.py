@@ -162,7 +162,7 @@ def _outcomes(stage: Stage, ledger: Ledger, executor: Executor, report: StageRep
                 yield from page
                 continue
             with ledger.connection.transaction():
-                plan = plan_batch(page, ledger.artifacts([task.fingerprint for task in page]))
+                plan = plan_batch(page, ledger.artifacts([task.fingerprint for task in page], stage))
                 if plan.reuse:
                     ledger.commit(stage, plan.reuse)
             if plan.reuse:

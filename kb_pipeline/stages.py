@@ -63,19 +63,21 @@ def catalogue(settings: Settings, source_system: str, space: Space | None = None
         ("mask", MASK_VERSION, masking, Place.WORKER, ""),
         ("embed", EMBED_VERSION, {"model": model}, Place.MODEL, model),
     ]
+    keys = {name: stage_key(name, version, shaping) for name, version, shaping, _, _ in plans}
+    onward: dict[StageName, tuple[StageName, ...]] = {"parse": ("chunk", "mask"), "chunk": ("mask",)}
     stages: dict[StageName, Stage] = {}
     before: Stage | None = None
     for name, version, shaping, place, variant in plans:
-        key = stage_key(name, version, shaping)
         before = Stage(
             name,
             version,
             shaping,
             place,
             before.name if before else None,
-            key,
+            keys[name],
             before.key if before else "",
             variant,
+            {after: keys[after] for after in onward.get(name, ())},
         )
         stages[name] = before
     if space:

@@ -41,6 +41,16 @@ BAD = {
     "unknown setting of a source": ("sources: {hr: {color: red}}", "sources.hr.color"),
     "source name": ("sources: {Human Resources: {}}", "sources"),
     "object store": ("object_store: {url: 'ftp://hunter2@host'}", "object_store.url"),
+    "encryption in a folder": ("object_store: {clear_encryption: {algorithm: AES256}}", "object_store"),
+    "unknown encryption": (
+        "object_store: {url: 's3://bucket', clear_encryption: {algorithm: hunter2}}",
+        "object_store.clear_encryption.algorithm",
+    ),
+    "key without the key service": (
+        "object_store: {url: 's3://bucket', clear_encryption: {algorithm: AES256, kms_key_id: hunter2}}",
+        "object_store.clear_encryption",
+    ),
+    "clear retention": ("retention: {clear_days: -1}", "retention.clear_days"),
     "embedding address": ("embedding: {urls: ['hunter2']}", "embedding.urls"),
     "dimension over what can be indexed": ("embedding: {dimension: 5000}", "embedding.dimension"),
     "queue of notifications": ("notifications: {queue_url: 'sqs://hunter2'}", "notifications.queue_url"),

@@ -6,25 +6,22 @@ import datetime as dt
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
+from functools import cache
 
 from kb_pipeline import maintenance, syncing
 from kb_pipeline.auditing.canaries import Canaries, canaries
+from kb_pipeline.auditing.places import LEFT_OUT, everywhere
 from kb_pipeline.auditing.report import AuditReport, Leak, Place
-from kb_pipeline.local.dagster_home import prepare_dagster_home
 from kb_pipeline.masking import find_personal_data
 from kb_pipeline.opening import connected, known_sources, object_store
 from kb_pipeline.settings import Settings
+from kb_pipeline.settings.policy import loosest
 from kb_pipeline.stages import raw_prefix
-from kb_pipeline.store.texts import BY_DESIGN, every_text, published_texts
 
 # A source system of its own: no reader's source is touched, and all of it can be taken away.
 SOURCE = "kb-canaries"
-_WINDOW, _OVERLAP = 1 << 20, 4096
-
-Seen = Iterable[tuple[str, str]]
 
 
 def audit(settings: Settings, *, plant: bool = True, on_event: Callable[[str], None] = lambda _: None) -> AuditReport:
@@ -53,44 +50,25 @@ def audit(settings: Settings, *, plant: bool = True, on_event: Callable[[str], N
 
 def _look(settings: Settings, planted: Canaries) -> AuditReport:
     texts: Counter[str] = Counter()
-    by_canary: dict[str, Counter[str]] = {}
-    by_recognizer: dict[str, Counter[str]] = {}
+    found: dict[tuple[str, str], Counter[str]] = {}
+    policy_of = cache(settings.masking_for)
+    common = loosest([policy_of(source) for source in (*known_sources(settings), SOURCE)])
     with connected(settings) as connection:
-        for place, text in _everywhere(settings, every_text(connection)):
-            texts[place] += 1
-            if found := planted.found_in(text):
-                by_canary.setdefault(place, Counter()).update(found)
-        policies = {source: settings.masking_for(source) for source in (*known_sources(settings), SOURCE)}
-        for source, passage in published_texts(connection):
-            texts[f"passages of {source}"] += 1
-            if found := find_personal_data(passage, policies[source]):
-                by_recognizer.setdefault(f"passages of {source}", Counter()).update(found)
-    leaks = [Leak(place, "canary", dict(found)) for place, found in sorted(by_canary.items())]
-    leaks += [Leak(place, "recognizer", dict(found)) for place, found in sorted(by_recognizer.items())]
+        for seen in everywhere(settings, connection, policy_of, common):
+            texts[seen.place] += 1
+            for how, counts in (
+                ("canary", planted.found_in(f"{seen.text}\n{seen.ours}")),
+                ("recognizer", find_personal_data(seen.text, seen.policy)),
+            ):
+                if counts:
+                    found.setdefault((how, seen.place), Counter()).update(counts)
     return AuditReport(
         dt.datetime.now(dt.UTC),
         dict(Counter(planted.values.values())),
         tuple(Place(name, count) for name, count in sorted(texts.items())),
-        tuple(leaks),
-        BY_DESIGN,
+        tuple(Leak(place, how, dict(counts)) for (how, place), counts in sorted(found.items())),
+        LEFT_OUT,
     )
-
-
-def _everywhere(settings: Settings, tables: Seen) -> Iterator[tuple[str, str]]:
-    yield from tables
-    for name, folder in (("Dagster's storage", prepare_dagster_home(settings)), ("logs", settings.home / "logs")):
-        for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
-            if path.is_file() and not path.is_symlink():
-                yield from ((name, text) for text in _pieces(path))
-
-
-def _pieces(path: Path) -> Iterator[str]:
-    """A file as text, in pieces that overlap."""
-    with path.open("rb") as file:
-        before = b""
-        while piece := file.read(_WINDOW):
-            yield (before + piece).decode("utf-8", "replace")
-            before = piece[-_OVERLAP:]
 
 
 def _write(settings: Settings, report: AuditReport) -> None:

@@ -25,6 +25,7 @@ def gc(base: KnowledgeBase, apply: bool, as_json: bool) -> None:
         console.print_json({"applied": apply, **console.plain(found)})
         return
     rows = [(stage, count) for stage, count in found.by_stage.items()]
+    rows += [("clear text past its retention", found.cleared)] if found.cleared else []
     rows += [("objects without a row", found.objects_orphaned), ("expired documents", found.documents_expired)]
     console.table("collected" if apply else "would be collected", ("", "count"), rows, numbers=("count",))
     console.say(f"{found.bytes / 1e6:.1f} MB" + ("" if apply else "; `kb gc --apply` collects it"))

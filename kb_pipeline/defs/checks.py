@@ -83,7 +83,8 @@ def check_masked(run: SourceRun, report: StageReport, sample: Sequence[Passage])
     policy = run.settings.masking_for(run.source_system)
     found: dict[str, int] = {}
     for passage in sample:
-        for entity, count in find_personal_data(f"{passage.section}\n{passage.content}", policy).items():
+        text = f"{passage.source_file}\n{passage.section}\n{passage.content}"
+        for entity, count in find_personal_data(text, policy).items():
             found[entity] = found.get(entity, 0) + count
     counts = {"passages sampled": len(sample), **found}
     return [AssetCheckResult(check_name=NO_PERSONAL_DATA, passed=not found, metadata=counts)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
-POSTGRES_URL = "KB_DAGSTER_POSTGRES_URL"
+from kb_pipeline.local.dagster_home import POSTGRES_URL
 
 
 class EnvironmentStorage(DagsterSqliteStorage):

@@ -56,6 +56,7 @@ def collect_what_nothing_needs(context: OpExecutionContext, knowledge_base: Know
         {
             "foreseen": MetadataValue.text(said_of_collected(foreseen)),
             "artifacts": collected.artifacts,
+            "clear text past its retention": collected.cleared,
             "bytes": collected.bytes,
             "objects without a row": collected.objects_orphaned,
             "documents expired": collected.documents_expired,
@@ -68,7 +69,9 @@ def said_of_collected(collected: Collected) -> str:
     """What goes, or went."""
     artifacts, orphans = counted(collected.artifacts, "artifact"), counted(collected.objects_orphaned, "object")
     expired = counted(collected.documents_expired, "document")
-    return f"{artifacts} and {orphans} without a row, {counted(collected.bytes, 'byte')}; {expired} past the retention"
+    cleared = f", clear text of {counted(collected.cleared, 'artifact')}" if collected.cleared else ""
+    size = counted(collected.bytes, "byte")
+    return f"{artifacts}{cleared} and {orphans} without a row, {size}; {expired} past the retention"
 
 
 @job(

@@ -7,6 +7,7 @@ from pathlib import Path
 from kb_pipeline.settings import Settings
 
 INSTANCE_FILE = "dagster.yaml"
+POSTGRES_URL = "KB_DAGSTER_POSTGRES_URL"
 # Where no project lies beside the settings. Left to itself, Dagster reports its use to its makers.
 _DEFAULT = b"telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
 

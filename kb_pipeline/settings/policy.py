@@ -107,5 +107,12 @@ def strictest(policies: Sequence[MaskingPolicy]) -> MaskingPolicy:
     return MaskingPolicy(actions, next((policy.key for policy in policies if policy.key), None))
 
 
+def loosest(policies: Sequence[MaskingPolicy]) -> MaskingPolicy:
+    """A policy that replaces only what all of `policies` replace."""
+    named = {entity for policy in policies for entity in policy.actions}
+    actions = {entity: max((policy.action(entity) for policy in policies), key=_carefulness) for entity in named}
+    return MaskingPolicy(actions, next((policy.key for policy in policies if policy.key), None))
+
+
 def _carefulness(action: str) -> int:
     return _CAREFUL.index(action) if action in _CAREFUL else 0

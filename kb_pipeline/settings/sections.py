@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from kb_pipeline.settings.policy import Action, Entity, check_actions
 from kb_pipeline.settings.times import Cron, TimeZone
@@ -19,12 +28,30 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
 
+class EncryptionSettings(Section):
+    """What an S3 store is asked to encrypt an object with: keys of its own (AES256), or a key of the key service
+    (`kms_key_id`; None: the account's own)."""
+
+    algorithm: Literal["AES256", "aws:kms"]
+    kms_key_id: str | None = None
+
+    @model_validator(mode="after")
+    def _key(self) -> Self:
+        if self.kms_key_id is not None and self.algorithm != "aws:kms":
+            raise ValueError("kms_key_id goes with aws:kms alone")
+        return self
+
+
 class ObjectStoreSettings(Section):
-    """Where raw documents and artifacts lie. `url` is file:///folder or s3://bucket/prefix; None means KB_HOME."""
+    """Where raw documents and artifacts lie. `url` is file:///folder or s3://bucket/prefix; None means KB_HOME.
+
+    `clear_encryption` is that of elements and unmasked chunks; None leaves it to the bucket, as for all else.
+    """
 
     url: str | None = None
     endpoint: str | None = None
     region: str | None = None
+    clear_encryption: EncryptionSettings | None = None
 
     @field_validator("url")
     @classmethod
@@ -32,6 +59,12 @@ class ObjectStoreSettings(Section):
         if url is not None and not re.fullmatch(r"(file:///.*|s3://[^/]+(/.*)?)", url):
             raise ValueError("must be file:///folder or s3://bucket/prefix")
         return url
+
+    @model_validator(mode="after")
+    def _encrypts(self) -> Self:
+        if self.clear_encryption and not (self.url or "").startswith("s3://"):
+            raise ValueError("clear_encryption needs url to be s3://bucket/prefix: a folder does not encrypt")
+        return self
 
 
 class EmbeddingSettings(Section):
@@ -173,9 +206,11 @@ class DeleteSettings(Section):
 
 class RetentionSettings(Section):
     """How long what nothing needs any more is kept. `days` after its deletion a document's artifacts may be collected;
-    an object that no ledger row names is an orphan once it is older than `grace_hours`, longer than any run."""
+    an object that no ledger row names is an orphan once it is older than `grace_hours`, longer than any run.
+    `clear_days` after they were made, elements and unmasked chunks go (None: with the rest of their document)."""
 
     days: Annotated[float, Field(ge=0)] = 30.0
+    clear_days: Annotated[float, Field(ge=0)] | None = None
     grace_hours: Annotated[float, Field(ge=0)] = 24.0
 
 

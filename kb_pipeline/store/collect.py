@@ -1,4 +1,5 @@
-"""Garbage collection: what documents deleted long ago left behind, artifacts that nothing names, objects without a row.
+"""Garbage collection: what documents deleted long ago left behind, artifacts that nothing names, objects without a row,
+and the objects of artifacts below clear/ whose own retention is over (their rows stay: store.expired).
 
 It may run beside any run. Reuse holds an artifact's row FOR SHARE in the transaction that names it; collection takes
 it FOR UPDATE, skips those held, then looks once more, in a new statement, whether anything names it. An object goes
@@ -7,12 +8,16 @@ by the path in the row, which no later artifact has: every write has a path of i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from psycopg.types.json import Jsonb
 
 from kb_pipeline.faults import fault_point
+from kb_pipeline.store.artifacts import ROOTS
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.objects import ObjectStore
 
@@ -21,12 +26,23 @@ BATCH = 200
 DELETERS = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """The retention of clear/: `days` after it was made, an artifact's object goes if each live document that names it
+    is settled under the key of its source in `chains` (stages.chain_key): no run has a use for it."""
+
+    days: float
+    chains: Mapping[str, str]
+
+
 @dataclass(slots=True)
 class Collected:
     """What was collected, or what would be. `bytes` are those of all objects that go: of the `artifacts` (counted
-    `by_stage`) and of the `objects_orphaned`. `documents_expired` lost their stage rows, after the retention."""
+    `by_stage`), of those `cleared` and of the `objects_orphaned`. `documents_expired` lost their stage rows, after the
+    retention; `cleared` artifacts below clear/ lost their objects alone, after theirs."""
 
     artifacts: int = 0
+    cleared: int = 0
     bytes: int = 0
     objects_orphaned: int = 0
     documents_expired: int = 0
@@ -40,7 +56,13 @@ class Collected:
 
 
 def collect(
-    connection: Connection, store: ObjectStore, *, retention_days: float, grace_hours: float, dry_run: bool
+    connection: Connection,
+    store: ObjectStore,
+    *,
+    retention_days: float,
+    grace_hours: float,
+    dry_run: bool,
+    clear: Clear | None = None,
 ) -> Collected:
     """Collect garbage; with `dry_run` change nothing and report the same.
 
@@ -50,10 +72,12 @@ def collect(
     """
     collected = Collected()
     if dry_run:
-        _foresee(connection, collected, retention_days)
+        _foresee(connection, collected, retention_days, clear)
     else:
         _expire(connection, collected, retention_days)
         _collect_artifacts(connection, store, collected)
+        if clear:
+            _clear(connection, store, collected, clear)
     sweep(connection, store, collected, grace_hours=grace_hours, dry_run=dry_run)
     return collected
 
@@ -67,20 +91,39 @@ _EXPIRED = (
 
 
 _UNNAMED = "NOT EXISTS (SELECT FROM kb.stage_state s WHERE s.fingerprint = a.fingerprint)"
+_CLEARED = (
+    "a.stage = ANY(%(clear_stages)s) AND a.expired_at IS NULL"
+    " AND a.created_at <= now() - make_interval(secs => %(clear_days)s * 86400)"
+    " AND NOT EXISTS (SELECT FROM kb.stage_state s JOIN kb.document d USING (document_id)"
+    "   WHERE s.fingerprint = a.fingerprint AND d.deleted_at IS NULL"
+    "   AND (d.settled_key = %(chains)s ->> d.source_system) IS NOT TRUE)"
+)
 
 
-def _foresee(connection: Connection, collected: Collected, retention_days: float) -> None:
+def _values_of(clear: Clear | None) -> dict[str, Any]:
+    """The parameters of _CLEARED; without a retention there is no stage to clear."""
+    stages = [stage for stage, root in ROOTS.items() if root == "clear"] if clear else []
+    days, chains = (clear.days, clear.chains) if clear else (0, {})
+    return {"clear_stages": stages, "clear_days": days, "chains": Jsonb(dict(chains))}
+
+
+def _foresee(connection: Connection, collected: Collected, retention_days: float, clear: Clear | None) -> None:
     rows = connection.execute(
         f"WITH expired AS MATERIALIZED ({_EXPIRED}), kept AS MATERIALIZED (SELECT DISTINCT s.fingerprint"  # noqa: S608
         "   FROM kb.stage_state s WHERE s.fingerprint IS NOT NULL AND s.document_id NOT IN (TABLE expired))"
-        " SELECT NULL, count(*), 0 FROM expired UNION ALL"
-        " SELECT a.stage, count(*), sum(a.size)::bigint FROM kb.artifact a LEFT JOIN kept k USING (fingerprint)"
-        " WHERE k.fingerprint IS NULL GROUP BY a.stage",
-        {"days": retention_days},
+        " SELECT 'expired', '', count(*), 0 FROM expired UNION ALL"
+        " SELECT 'cleared', '', count(*), coalesce(sum(a.size), 0)::bigint FROM kb.artifact a JOIN kept USING"
+        f"   (fingerprint) WHERE {_CLEARED} UNION ALL"
+        " SELECT 'unnamed', a.stage, count(*), sum(a.size)::bigint FROM kb.artifact a LEFT JOIN kept k"
+        "   USING (fingerprint) WHERE k.fingerprint IS NULL GROUP BY a.stage",
+        {"days": retention_days, **_values_of(clear)},
     )
-    for stage, count, size in rows:
-        if stage is None:
+    for why, stage, count, size in rows:
+        if why == "expired":
             collected.documents_expired = count
+        elif why == "cleared":
+            collected.cleared = count
+            collected.bytes += size
         else:
             collected.add(stage, count, size)
 
@@ -125,6 +168,34 @@ def _collect_artifacts(connection: Connection, store: ObjectStore, collected: Co
         after = rows[-1][0]
 
 
+def _clear(connection: Connection, store: ObjectStore, collected: Collected, clear: Clear) -> None:
+    """Delete the objects of artifacts below clear/ after their retention. A row that says so first: an object that a
+    crash leaves behind then is an orphan."""
+    values = {**_values_of(clear), "after": "", "batch": BATCH}
+    while True:
+        with connection.transaction():
+            rows = connection.execute(
+                f"SELECT a.fingerprint, a.size FROM kb.artifact a WHERE a.fingerprint > %(after)s AND {_CLEARED}"  # noqa: S608
+                f" AND NOT {_UNNAMED} ORDER BY a.fingerprint LIMIT %(batch)s FOR UPDATE SKIP LOCKED",
+                values,
+            ).fetchall()
+            if not rows:
+                return
+            sizes: dict[str, int] = dict(rows)
+            gone = connection.execute(
+                "UPDATE kb.artifact a SET expired_at = now(), size = 0"  # noqa: S608
+                f" WHERE a.fingerprint = ANY(%(names)s) AND {_CLEARED} RETURNING a.fingerprint, a.uri",
+                {**values, "names": list(sizes)},
+            ).fetchall()
+            fault_point("collect.clear_marked")
+        fault_point("collect.clear_committed")
+        delete_objects(store, [uri for _, uri in gone])
+        fault_point("collect.clear_deleted")
+        collected.cleared += len(gone)
+        collected.bytes += sum(sizes[name] for name, _ in gone)
+        values["after"] = rows[-1][0]
+
+
 def sweep(
     connection: Connection, store: ObjectStore, collected: Collected, *, grace_hours: float, dry_run: bool
 ) -> None:
@@ -141,8 +212,11 @@ def sweep(
             collected.bytes += sum(size for _, size in rows)
 
 
-# Of the session table that load_objects fills.
-ORPHANS = "SELECT o.uri, o.size FROM stored_object o LEFT JOIN kb.artifact a USING (uri) WHERE a.uri IS NULL"
+# Of the session table that load_objects fills. What a row names that says it expired was left by a crash.
+ORPHANS = (
+    "SELECT o.uri, o.size FROM stored_object o LEFT JOIN kb.artifact a ON a.uri = o.uri AND a.expired_at IS NULL"
+    " WHERE a.uri IS NULL"
+)
 
 
 def load_objects(connection: Connection, store: ObjectStore) -> None:

@@ -173,7 +173,8 @@ def _erase_artifacts(
                 "SELECT FROM kb.artifact WHERE fingerprint = ANY(%(names)s) ORDER BY fingerprint FOR UPDATE", values
             )
             rows = connection.execute(
-                f"SELECT fingerprint, uri FROM kb.artifact a WHERE fingerprint = ANY(%(names)s) AND NOT {_USED}",  # noqa: S608
+                "SELECT fingerprint, uri, expired_at FROM kb.artifact a"  # noqa: S608
+                f" WHERE fingerprint = ANY(%(names)s) AND NOT {_USED}",
                 values,
             ).fetchall()
             names, paths = [row[0] for row in rows], [row[1] for row in rows]
@@ -182,7 +183,7 @@ def _erase_artifacts(
             for table in ("vector_ref", "artifact"):
                 query = sql.SQL("DELETE FROM {} WHERE fingerprint = ANY(%s)").format(identifier(table))
                 erased.add_rows(table, connection.execute(query, (names,)).rowcount)
-        erased.add_objects(paths)
+        erased.add_objects(path for _, path, expired_at in rows if expired_at is None)
         erased.kept += len(values["names"]) - len(names)
         fault_point("erase.artifacts_committed")
 

@@ -19,6 +19,7 @@ from kb_pipeline.errors import ArtifactDamaged
 from kb_pipeline.identity import fingerprint
 from kb_pipeline.store.artifacts import read_table, table_to_vectors
 from kb_pipeline.store.database import Connection
+from kb_pipeline.store.expired import wanted
 from kb_pipeline.store.lease import Lease
 from kb_pipeline.store.objects import ObjectStore
 from kb_pipeline.store.outcomes import forget_damaged, write_artifacts, write_states
@@ -126,13 +127,14 @@ class Ledger:
             "SELECT {columns} {origin}"
             " LEFT JOIN kb.artifact a ON a.fingerprint = i.input_fingerprint"
             " LEFT JOIN kb.artifact v ON v.fingerprint = i.vectors_fingerprint {where} AND {selected}"
-            " AND (s.document_id IS NULL OR NOT {current} OR s.status IN ('failed', 'retry'))"
+            " AND (s.document_id IS NULL OR NOT {current} OR s.status IN ('failed', 'retry') OR {wanted})"
             " ORDER BY i.document_id LIMIT %(page)s"
         ).format(
             columns=columns,
             origin=_from(stage),
             where=_WHERE,
             current=_CURRENT,
+            wanted=sql.SQL(wanted("s", tuple(stage.onward))),
             selected=_AFTER if self.scope is None else _IN_SCOPE,
         )
         values = {**self._values(stage), "after": "", "page": PAGE}
@@ -163,14 +165,21 @@ class Ledger:
         row = self.connection.execute(query, {**self._values(stage), "scope": self.scope}).fetchone()
         return StageCounts(*(row or (0, 0, 0, 0)))
 
-    def artifacts(self, fingerprints: Sequence[str]) -> dict[str, KnownArtifact]:
-        """Artifacts that exist already, locked against collection until the caller's transaction ends."""
+    def artifacts(self, fingerprints: Sequence[str], stage: Stage) -> dict[str, KnownArtifact]:
+        """Artifacts of a stage that exist already, locked against collection until the caller's transaction ends. One
+        that expired serves while what the stages onward make of it exists."""
+        return self._artifacts(fingerprints, tuple(stage.onward.values()))
+
+    def _artifacts(self, fingerprints: Sequence[str], onward: Sequence[str]) -> dict[str, KnownArtifact]:
         rows = self.connection.execute(
-            "SELECT fingerprint, uri, size, sha256, output_hash, rows, stats FROM kb.artifact"
+            "SELECT fingerprint, uri, size, sha256, output_hash, rows, stats, expired_at IS NOT NULL FROM kb.artifact"
             " WHERE fingerprint = ANY(%s) ORDER BY fingerprint FOR SHARE",
             (list(fingerprints),),
-        )
-        return {r[0]: KnownArtifact(ArtifactRef(r[1], r[2], r[3]), r[4], r[5], r[6]) for r in rows}
+        ).fetchall()
+        found = {r[0]: KnownArtifact(ArtifactRef(r[1], r[2], r[3]), r[4], r[5], r[6]) for r in rows}
+        made_of = {r[0]: fingerprint(onward[0], r[4]) if onward else "" for r in rows if r[7]}
+        served = self._artifacts(list(made_of.values()), onward[1:]) if made_of and onward else {}
+        return {name: known for name, known in found.items() if name not in made_of or made_of[name] in served}
 
     def commit(self, stage: Stage, outcomes: Sequence[Outcome]) -> None:
         """Point the ledger at what was done: artifacts, stage rows and vector references, in one transaction."""
@@ -204,6 +213,7 @@ class Ledger:
             "input_key": stage.input_key,
             "model_key": self.model_key,
             "source": self.lease.source_system,
+            **stage.onward,
         }
 
     def _task(self, stage: Stage, row: tuple[Any, ...]) -> Task:

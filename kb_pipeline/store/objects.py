@@ -16,9 +16,9 @@ from urllib.parse import unquote, urlsplit
 from kb_pipeline.errors import ObjectChanged
 from kb_pipeline.store import s3_listing
 from kb_pipeline.store.object_errors import explain, missing_place, of_one_object, unusable_key
-from kb_pipeline.store.object_types import ObjectInfo, ObjectStoreConfig
+from kb_pipeline.store.object_types import CLEAR, Encryption, ObjectInfo, ObjectStoreConfig
 
-__all__ = ["STREAM_BYTES", "Counter", "ObjectInfo", "ObjectStore", "ObjectStoreConfig", "open_store"]
+__all__ = ["STREAM_BYTES", "Counter", "Encryption", "ObjectInfo", "ObjectStore", "ObjectStoreConfig", "open_store"]
 
 STREAM_BYTES = 4 * 1024 * 1024
 STALL_SECONDS = 30
@@ -44,6 +44,7 @@ class ObjectStore:
     config: ObjectStoreConfig
     counter: Counter = field(default_factory=Counter)
     _store: Any = None
+    _clear_store: Any = None
     _slow_failures: int = 0
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -114,7 +115,7 @@ class ObjectStore:
 
         with self._errors("write"):
             self.counter.writes += 1
-            obstore.put(self._open(), path, data)
+            obstore.put(self._open_clear() if path.startswith(CLEAR) else self._open(), path, data)
 
     def delete(self, path: str) -> None:
         """Delete one object; one that is gone already is no error."""
@@ -139,6 +140,14 @@ class ObjectStore:
         if self._store is None:
             self._store = _connect(self.config)
         return self._store
+
+    def _open_clear(self) -> Any:
+        """What writes below CLEAR: obstore knows encryption as a property of a whole store."""
+        if self.config.clear_encryption is None:
+            return self._open()
+        if self._clear_store is None:
+            self._clear_store = _connect(self.config, self.config.clear_encryption)
+        return self._clear_store
 
     @contextmanager
     def _errors(self, verb: str) -> Iterator[None]:
@@ -181,7 +190,7 @@ class ObjectStore:
         return True
 
 
-def _connect(config: ObjectStoreConfig) -> Any:
+def _connect(config: ObjectStoreConfig, encryption: Encryption | None = None) -> Any:
     from obstore.store import LocalStore, S3Store
 
     parts = urlsplit(config.url)
@@ -190,6 +199,10 @@ def _connect(config: ObjectStoreConfig) -> Any:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return LocalStore(prefix=folder)
     options: dict[str, Any] = {"prefix": parts.path.strip("/") or None, "virtual_hosted_style_request": False}
+    if encryption:
+        options["server_side_encryption"] = encryption.algorithm
+    if encryption and encryption.kms_key_id:
+        options["sse_kms_key_id"] = encryption.kms_key_id
     if config.region:
         options["region"] = config.region
     # A read that stalls is given up well before limits.seconds, so that the store is blamed and not the document.

@@ -22,7 +22,8 @@ WHERE NOT EXISTS (SELECT FROM kb.artifact k WHERE k.fingerprint = r.fingerprint 
 ORDER BY r.fingerprint
 ON CONFLICT (fingerprint) DO UPDATE SET
     input_hash = EXCLUDED.input_hash, uri = EXCLUDED.uri, size = EXCLUDED.size, sha256 = EXCLUDED.sha256,
-    output_hash = EXCLUDED.output_hash, rows = EXCLUDED.rows, stats = EXCLUDED.stats
+    output_hash = EXCLUDED.output_hash, rows = EXCLUDED.rows, stats = EXCLUDED.stats, created_at = now(),
+    expired_at = NULL
 """
 
 

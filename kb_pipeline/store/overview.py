@@ -156,13 +156,13 @@ def current_artifacts(
     limit: int | None = None,
 ) -> list[tuple[str, str, ArtifactRef]]:
     """(document id, masked name, artifact) of live documents that have an ok artifact at this stage, by key; of these
-    documents (None: of all), at most `limit`."""
+    documents (None: of all), at most `limit`. Those whose artifact expired are left out."""
     rows = connection.execute(
         sql.SQL(
             "SELECT d.document_id, coalesce(d.display_name, d.document_id), a.uri, a.size, a.sha256"
             " FROM kb.stage_state s JOIN kb.document d USING (document_id) JOIN kb.artifact a USING (fingerprint)"
             " WHERE d.source_system = %(source)s AND d.deleted_at IS NULL AND s.stage = %(stage)s"
-            " AND s.status = 'ok' {}"
+            " AND s.status = 'ok' AND a.expired_at IS NULL {}"
             " ORDER BY d.key LIMIT %(limit)s"
         ).format(_of(documents)),
         {"source": source_system, "stage": stage, "documents": documents, "limit": limit},

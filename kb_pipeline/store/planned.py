@@ -9,6 +9,7 @@ from typing import Any
 from kb_pipeline.contracts import Stage, StageName
 from kb_pipeline.estimating import Sample, Speed, Work
 from kb_pipeline.store.database import Connection
+from kb_pipeline.store.expired import wanted
 
 # Document ids are hashes, so the first so many of them are a fair sample.
 SAMPLED = 20_000
@@ -65,7 +66,7 @@ def differences(connection: Connection, source_system: str) -> Differences:
     return Differences(found["added"], found["changed"], found["moved"], gone, live)
 
 
-def _first_stages() -> str:
+def _first_stages(stages: Mapping[StageName, Stage]) -> str:
     """The first stage that has work for a document that did not change, by kind; '' for none (it is in quarantine)."""
     over = "{0}.status IN ('ok', 'quarantined')"
     case = ["CASE"]
@@ -73,7 +74,8 @@ def _first_stages() -> str:
     joins = []
     for name in ("parse", "chunk", "mask", "embed"):
         current = f"{name}.stage_key = %({name})s AND {name}.input_hash = {before} AND {over.format(name)}"
-        case.append(f"WHEN NOT coalesce({current}, false) THEN '{name}' WHEN {name}.status = 'quarantined' THEN ''")
+        left = f"NOT coalesce({current}, false) OR {wanted(name, tuple(stages[name].onward))}"
+        case.append(f"WHEN {left} THEN '{name}' WHEN {name}.status = 'quarantined' THEN ''")
         variant = "%(variant)s" if name == "embed" else "''"
         joins.append(
             f"LEFT JOIN kb.stage_state {name} ON {name}.document_id = d.document_id AND {name}.stage = '{name}'"
@@ -98,7 +100,7 @@ def unsettled(
     values: dict[str, Any] = {name: stage.key for name, stage in stages.items()}
     values |= {"source": source_system, "chain": chain, "variant": stages["embed"].variant}
     found: dict[str, dict[str, Work]] = {}
-    for stage, kind, documents, size in connection.execute(_first_stages(), values):
+    for stage, kind, documents, size in connection.execute(_first_stages(stages), values):
         if stage:
             found.setdefault(stage, {})[kind] = Work(documents, int(size or 0))
     return found

@@ -125,6 +125,18 @@ def test_collecting_says_first_what_goes(base: Base) -> None:
         assert connection.execute("SELECT count(*) FROM kb.artifact").fetchone() == (0,)
 
 
+def test_collecting_applies_the_retention_of_clear_text(base: Base) -> None:
+    base.write(leave="Two weeks ahead.")
+    base.sync()
+    assert base.settings.config_path
+    base.settings.config_path.write_text("sources: {hr: {}}\nretention: {clear_days: 0}\n")
+    result = upkeep(base, COLLECT)
+    (said,) = [event.step_output_data.metadata for event in result.all_events if event.is_successful_output]
+    assert said["foreseen"].value.startswith("0 artifacts, clear text of 2 artifacts and 0 objects")
+    assert said["clear text past its retention"].value == 2
+    assert not [path for path in (base.raw.parent / "artifacts" / "clear").rglob("*") if path.is_file()]
+
+
 def test_an_alert_has_the_words_of_our_errors_and_no_word_of_others(base: Base, hook: Webhook) -> None:
     @op
     def breaks() -> None:

@@ -40,7 +40,7 @@ PAGES = {
 }
 KEEP = "sources: {wiki: {masking: {MONEY: keep}}}\n"
 # What is expected of a process at once, and not after a pause: nobody wants to wait here.
-CONFIG = "lease: {ttl_seconds: 5}\nretention: {days: 0, grace_hours: 0}\n"
+CONFIG = "lease: {ttl_seconds: 5}\nretention: {days: 0, clear_days: 0, grace_hours: 0}\n"
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Place:
                 " settled_key, display_name FROM kb.document ORDER BY 1",
                 "stages": "SELECT document_id, stage, stage_key, status, fingerprint, output_hash, rows"
                 " FROM kb.stage_state ORDER BY 1, 2",
-                "artifacts": "SELECT fingerprint, output_hash, rows FROM kb.artifact ORDER BY 1",
+                "artifacts": "SELECT fingerprint, output_hash, rows, expired_at IS NULL FROM kb.artifact ORDER BY 1",
                 "versions": "SELECT DISTINCT document_id, content_hash, published_at IS NULL, withdrawn_at IS NULL"
                 " FROM kb.document_version ORDER BY 1, 2",
                 "hints": "SELECT key, gone FROM kb.hint ORDER BY 1",
@@ -102,14 +102,14 @@ class Place:
                 "indexes": "SELECT indexname FROM pg_indexes WHERE schemaname = 'kb' ORDER BY 1",
             }
             found = {name: connection.execute(query.encode()).fetchall() for name, query in asked.items()}
-            uris = {row[0] for row in connection.execute("SELECT uri FROM kb.artifact")}
+            uris = {row[0] for row in connection.execute("SELECT uri FROM kb.artifact WHERE expired_at IS NULL")}
         missing = [uri for uri in uris if not (self.folder / "objects" / uri).is_file()]
         return {"rows": rows, **found, "artifacts that are not there": missing}
 
     def objects(self) -> set[str]:
         """Every artifact object, whether a row names it or not."""
         root = self.folder / "objects"
-        return {path.relative_to(root).as_posix() for path in (root / "artifacts").rglob("*.arrow")}
+        return {path.relative_to(root).as_posix() for path in (root / "artifacts").rglob("*.arrow*")}
 
 
 Prepare = Callable[[Place], dict[str, Any]]

@@ -23,6 +23,7 @@ SYNC_POINTS = (
     *(f"{stage}.{what}" for stage in STAGES[:4] for what in ("written", "computed", "committed", "reused")),
 )  # fmt: skip
 COLLECT_POINTS = (
+    "collect.clear_marked", "collect.clear_committed", "collect.clear_deleted",
     "collect.expired", "collect.rows_deleted", "collect.rows_committed", "collect.objects_deleted",
     "collect.orphans_deleted",
 )  # fmt: skip

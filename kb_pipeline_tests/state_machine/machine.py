@@ -242,10 +242,14 @@ class KeepsInStep(RuleBasedStateMachine):
         self._count("retry the quarantine")
         retry(self.world.reader, None, None)
 
-    @rule(days=st.sampled_from([0.0, 30.0]), moment=st.none() | st.tuples(st.sampled_from(COLLECT_POINTS), nths))
-    def collect_garbage(self, days: float, moment: tuple[str, int] | None) -> None:
-        self._count("collect garbage")
-        upkeep.collect_garbage(self.history, days, at(moment, kill) if moment else None)
+    @rule(
+        days=st.sampled_from([0.0, 30.0]),
+        clear=st.booleans(),
+        moment=st.none() | st.tuples(st.sampled_from(COLLECT_POINTS), nths),
+    )
+    def collect_garbage(self, days: float, clear: bool, moment: tuple[str, int] | None) -> None:
+        self._count("collect garbage and clear text" if clear else "collect garbage")
+        upkeep.collect_garbage(self.history, days, clear, at(moment, kill) if moment else None)
 
     @rule(source=sources, key=keys, moment=st.none() | st.tuples(st.sampled_from(ERASE_POINTS), nths))
     def forget(self, source: str, key: str, moment: tuple[str, int] | None) -> None:

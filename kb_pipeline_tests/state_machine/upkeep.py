@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from kb_pipeline.errors import NotFound
 from kb_pipeline.identity import document_id
-from kb_pipeline.store.collect import collect
+from kb_pipeline.stages import chain_key
+from kb_pipeline.store.collect import Clear, collect
 from kb_pipeline.store.database import connect
 from kb_pipeline.store.erase import forget
 from kb_pipeline.store.lease import acquire, release
 from kb_pipeline_tests.state_machine.history import History
 from kb_pipeline_tests.state_machine.paused import Killed
 from kb_pipeline_tests.state_machine.spec import NONE
+from kb_pipeline_tests.state_machine.world import SOURCES
 
 
-def collect_garbage(history: History, days: float, at: Callable[[str], None] | None = None) -> None:
+def collect_garbage(history: History, days: float, clear: bool, at: Callable[[str], None] | None = None) -> None:
     """Collect; killed somewhere by `at`, nothing that is in use is gone. Beside a suspended sync nothing young goes."""
     world, beside = history.world, history.paused is not None
     history.untroubled = False
     with connect(world.dsn) as connection:
-        arguments = {"retention_days": days, "grace_hours": 1.0 if beside else 0.0}
+        chains = {source: chain_key(history.settings, source) for source in SOURCES}
+        arguments: dict[str, Any] = {
+            "retention_days": days,
+            "grace_hours": 1.0 if beside else 0.0,
+            "clear": Clear(0, chains) if clear else None,
+        }
         foreseen = collect(connection, world.store, dry_run=True, **arguments)
         with history.watched({}, {}, at):
             try:

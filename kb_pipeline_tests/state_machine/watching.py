@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,9 +13,10 @@ from typing import TypeVar
 from kb_pipeline import faults
 from kb_pipeline.contracts import StageName, Task
 from kb_pipeline.errors import SourceBusy
-from kb_pipeline.identity import text_hash
+from kb_pipeline.identity import fingerprint, text_hash
 from kb_pipeline.masking import mask_name
-from kb_pipeline.settings import MaskingPolicy
+from kb_pipeline.settings import MaskingPolicy, Settings
+from kb_pipeline.stages import catalogue
 from kb_pipeline_tests.state_machine import checks
 from kb_pipeline_tests.state_machine.paused import PausedSync
 from kb_pipeline_tests.state_machine.spec import Rows
@@ -45,7 +47,7 @@ class Watch:
     others: Mapping[str, Rows]
 
 
-class Watching:
+class Watching(ABC):
     """`visible` is what readers must see, `damaged` are artifacts that were broken on purpose, `paused` is a sync that
     was suspended."""
 
@@ -63,6 +65,11 @@ class Watching:
         self._thread = threading.get_ident()
         self._callback = ExitStack()
         self._callback.enter_context(faults.on_reach(self.reached))
+
+    @property
+    @abstractmethod
+    def settings(self) -> Settings:
+        """The settings in force."""
 
     def check(self) -> None:
         """What must hold after every step."""
@@ -138,9 +145,15 @@ class Watching:
             assert not known, f"sent although there is a vector: {[t for t in texts if text_hash(t) in known]}"
 
     def _check_task(self, stage: StageName, task: Task) -> None:
-        """Nothing is computed that was computed before."""
+        """Nothing is computed that was computed before, unless its object expired and a stage after it needs that."""
         if threading.get_ident() == self._thread:
-            row = self.world.reader.execute(
-                "SELECT FROM kb.artifact WHERE fingerprint = %s", (task.fingerprint,)
-            ).fetchone()
-            assert row is None, f"{stage} is done again"
+            onward = catalogue(self.settings, task.source_system)[stage].onward
+            assert not self._serves(task.fingerprint, list(onward.values())), f"{stage} is done again"
+
+    def _serves(self, name: str, onward: Sequence[str]) -> bool:
+        row = self.world.reader.execute(
+            "SELECT output_hash, expired_at IS NULL FROM kb.artifact WHERE fingerprint = %s", (name,)
+        ).fetchone()
+        if row is None or row[1]:
+            return row is not None
+        return self._serves(fingerprint(onward[0], row[0]), onward[1:])

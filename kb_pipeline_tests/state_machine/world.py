@@ -160,8 +160,9 @@ class World:
         return dict(self.reader.execute(query.encode()).fetchall())
 
     def artifacts(self) -> list[tuple[str, int, str]]:
-        """(uri, size, sha256) of every artifact that the ledger names."""
-        return self.reader.execute("SELECT uri, size, sha256 FROM kb.artifact ORDER BY uri").fetchall()
+        """(uri, size, sha256) of every artifact that the ledger names and that did not expire."""
+        query = "SELECT uri, size, sha256 FROM kb.artifact WHERE expired_at IS NULL ORDER BY uri"
+        return self.reader.execute(query).fetchall()
 
     def path(self, uri: str) -> Path:
         return self.folder / uri

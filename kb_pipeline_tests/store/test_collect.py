@@ -177,7 +177,7 @@ def test_what_a_run_is_about_to_name_is_left_alone(source: LineSource, dsn: str,
     other = garbage_of_one(source, dsn, take)
     (task,) = next(other.ledger("parse").pending(other.stage("parse")))
     with other.connection, other.connection.transaction():
-        assert other.ledger("parse").artifacts([task.fingerprint])
+        assert other.ledger("parse").artifacts([task.fingerprint], other.stage("parse"))
         assert run(source).by_stage == {"chunk": 1, "mask": 1, "embed": 1}
         assert other.run("parse").reused == 1
     assert run(source) == Collected()

@@ -191,7 +191,7 @@ def test_who_is_about_to_use_an_artifact_keeps_it(source: LineSource, dsn: str, 
     with other.connection, connect(dsn) as third:
         forgetting = threading.Thread(target=lambda: erased.append(forget_one(source, "a")))
         with other.connection.transaction():
-            assert other.ledger("parse").artifacts([task.fingerprint])
+            assert other.ledger("parse").artifacts([task.fingerprint], other.stage("parse"))
             forgetting.start()
             wait_until_blocked(third, source.connection.info.backend_pid)
             assert other.run("parse").reused == 1

@@ -255,7 +255,7 @@ def test_two_runs_reuse_one_artifact_at_once(source: LineSource, dsn: str, take:
         other.observe()
         elsewhere.execute("SET lock_timeout = '2s'")
         with source.connection.transaction():
-            assert source.ledger("parse").artifacts([task.fingerprint])
+            assert source.ledger("parse").artifacts([task.fingerprint], source.stage("parse"))
             assert other.run("parse").reused == 1
         assert other.worked == []
 

@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from kb_pipeline.contracts import Element, MaskedChunk
 from kb_pipeline.errors import DiskFull, ObjectChanged, ObjectStoreUnavailable, UnusableKey
+from kb_pipeline.store.artifacts import read_table, records_to_table, table_to_records, write_table
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.lease import Lease
-from kb_pipeline.store.objects import STREAM_BYTES, ObjectStore, ObjectStoreConfig, open_store
+from kb_pipeline.store.objects import STREAM_BYTES, Encryption, ObjectStore, ObjectStoreConfig, open_store
 from kb_pipeline.store.overview import quarantined
 from kb_pipeline_tests.support.lines import LineSource
-from kb_pipeline_tests.support.s3 import SERVER, make_bucket
+from kb_pipeline_tests.support.s3 import SERVER, S3Server, make_bucket
 
 _numbers = itertools.count()
 ODD_KEYS = [
@@ -245,3 +247,29 @@ def test_a_folder_that_cannot_be_made_is_our_own_error(tmp_path: Path) -> None:
     store = ObjectStore(ObjectStoreConfig((tmp_path / "file" / "objects").as_uri()))
     with pytest.raises(ObjectStoreUnavailable, match=r"object_store\.url"):
         list(store.list("raw/hr"))
+
+
+@pytest.mark.s3
+@pytest.mark.parametrize(
+    ("encryption", "answered"),
+    [
+        (Encryption("AES256"), {"ServerSideEncryption": "AES256"}),
+        (Encryption("aws:kms", "kb-clear"), {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "kb-clear"}),
+    ],
+    ids=["keys of the store", "a key of the key service"],
+)
+def test_what_lies_below_clear_alone_is_encrypted_as_asked(
+    moto_server: S3Server, encryption: Encryption, answered: dict[str, str]
+) -> None:
+    name = f"bucket{next(_numbers)}"
+    make_bucket(moto_server.endpoint, name)
+    store = ObjectStore(ObjectStoreConfig(f"s3://{name}/kb", moto_server.endpoint, "us-east-1", encryption))
+    written = write_table(store, "parse", "ab12", records_to_table([Element("lamps", "paragraph")], Element)[0])
+    masked = write_table(store, "mask", "ab12", records_to_table([], MaskedChunk)[0])
+    store.put("raw/hr/a.txt", b"lamps")
+    for path, wanted in ((written.uri, answered), (masked.uri, {}), ("raw/hr/a.txt", {})):
+        head = moto_server.client().head_object(Bucket=name, Key=f"kb/{path}")
+        assert {field: head[field] for field in ("ServerSideEncryption", "SSEKMSKeyId") if field in head} == wanted
+    assert table_to_records(read_table(store, written), Element)[0].text == "lamps"
+    store.delete(written.uri)
+    assert keys(store, "artifacts/clear") == []

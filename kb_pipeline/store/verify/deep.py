@@ -71,7 +71,7 @@ FROM (SELECT * FROM kb.document WHERE source_system = %(source)s AND deleted_at 
     AND (document_id = %(only)s OR %(only)s = '' AND document_id > %(after)s) ORDER BY document_id LIMIT %(page)s) d
 LEFT JOIN kb.stage_state s ON s.document_id = d.document_id AND s.status = 'ok'
     AND s.variant IN ('', %(model)s, %(space)s)
-LEFT JOIN kb.artifact a ON a.fingerprint = s.fingerprint AND a.stage = s.stage
+LEFT JOIN kb.artifact a ON a.fingerprint = s.fingerprint AND a.stage = s.stage AND a.expired_at IS NULL
 LEFT JOIN kb.stage_state m ON m.document_id = d.document_id AND m.stage = 'mask' AND m.status = 'ok'
 LEFT JOIN kb.stage_state e ON e.document_id = d.document_id AND e.stage = 'embed' AND e.status = 'ok'
     AND e.variant = %(model)s
