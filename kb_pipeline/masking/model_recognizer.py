@@ -51,7 +51,7 @@ class ModelRecognizer(EntityRecognizer):  # type: ignore[misc]  # presidio_analy
         if not _LETTERS[self.supported_language].search(text):
             return []
         found = (
-            (self._labels[label], *_whole_words(text, start, end), score)
+            (self._labels[label], *whole_words(text, start, end), score)
             for label, start, end, score in self._find(text)
             if self._labels.get(label) in entities and score >= self._min_score
         )
@@ -68,7 +68,7 @@ class ModelRecognizer(EntityRecognizer):  # type: ignore[misc]  # presidio_analy
                 yield label, begin + start, begin + end, score
 
 
-def _whole_words(text: str, start: int, end: int) -> tuple[int, int]:
+def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
     """text[start:end] without blanks at its ends, and with the rest of a word that it cuts."""
     start, end = end - len(text[start:end].lstrip()), start + len(text[start:end].rstrip())
     while start < end and _INSIDE_A_WORD.match(text, start):

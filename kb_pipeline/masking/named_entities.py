@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kb_pipeline.masking.bootstrap import load_presidio
 from kb_pipeline.masking.model_files import contents_of, folder_of
 from kb_pipeline.masking.spans import Finding
-from kb_pipeline.settings.policy import MaskingPolicy, NamedEntityModel
+from kb_pipeline.settings.policy import Language, MaskingPolicy, NamedEntityModel
 
 if TYPE_CHECKING:
     from kb_pipeline.masking.model_recognizer import ModelRecognizer
@@ -49,7 +49,7 @@ def shape_of_models(policy: MaskingPolicy) -> list[Mapping[str, Any]]:
     ]
 
 
-def _needed(policy: MaskingPolicy) -> dict[str, NamedEntityModel]:
+def _needed(policy: MaskingPolicy) -> dict[Language, NamedEntityModel]:
     """The models that can find something the policy replaces."""
     replaced = set(policy.entities)
     return {
@@ -59,7 +59,7 @@ def _needed(policy: MaskingPolicy) -> dict[str, NamedEntityModel]:
     }
 
 
-def _recognizer(language: str, model: NamedEntityModel) -> ModelRecognizer:
+def _recognizer(language: Language, model: NamedEntityModel) -> ModelRecognizer:
     labels = tuple(sorted(model.entities.items()))
     return _loaded(language, model.library, folder_of(language, model), labels, model.min_score)
 

@@ -15,6 +15,8 @@ Entity = Literal[
     "SECRET",
 ]  # fmt: skip
 ENTITIES: tuple[Entity, ...] = get_args(Entity)
+# Those that models may be named for.
+Language = Literal["zh", "en"]
 # What remains of these tells little; what remains of the others (an amount, a place, a key) would tell too much.
 PARTIAL = frozenset[str](
     (
@@ -85,7 +87,7 @@ class MaskingPolicy:
 
     actions: Mapping[str, str]
     key: PseudonymKey | None = None
-    models: Mapping[str, NamedEntityModel] = field(default_factory=dict)
+    models: Mapping[Language, NamedEntityModel] = field(default_factory=dict)
 
     @property
     def entities(self) -> tuple[str, ...]:

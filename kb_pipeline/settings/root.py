@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
 from kb_pipeline.errors import SettingsError
-from kb_pipeline.settings.policy import ENTITIES, MASK, MaskingPolicy, NamedEntityModel, PseudonymKey
+from kb_pipeline.settings.policy import ENTITIES, MASK, Language, MaskingPolicy, NamedEntityModel, PseudonymKey
 from kb_pipeline.settings.sections import (
     AlertSettings,
     AutomationSettings,
@@ -47,7 +46,7 @@ class Settings(Section):
     notifications: NotificationSettings = NotificationSettings()
     alerts: AlertSettings = AlertSettings()
     automation: AutomationSettings = AutomationSettings()
-    masking_models: Mapping[Literal["zh", "en"], NamedEntityModel] = Field(default_factory=dict)
+    masking_models: Mapping[Language, NamedEntityModel] = Field(default_factory=dict)
     defaults: DefaultSettings = DefaultSettings()
     sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
 
@@ -72,7 +71,7 @@ class Settings(Section):
         actions: dict[str, str] = dict.fromkeys(ENTITIES, MASK)
         for layer in (self.defaults.masking, own):
             actions.update(layer.items())
-        policy = MaskingPolicy(actions, self.pseudonym_key, {**self.masking_models})
+        policy = MaskingPolicy(actions, self.pseudonym_key, self.masking_models)
         if policy.makes_pseudonyms and policy.key is None:
             raise SettingsError(
                 f"The masking policy of {source_system or 'defaults'} makes pseudonyms, and there is no key for them.",
