@@ -146,11 +146,14 @@ class WorkerJob:
     def prepare(self) -> None:
         """Load what a worker needs for every document and the fork server does not know of: models of the settings.
         What is not there is told with the first document."""
-        from kb_pipeline.masking import load_models
+        from kb_pipeline import masking, parsing
 
+        if self.stage == "parse" and not self.light:
+            with suppress(SettingsError):
+                parsing.load_models(self.options)
         if "mask" in (self.stage, *(name for name, _ in self.following)):
             with suppress(SettingsError):
-                load_models(self.policy)
+                masking.load_models(self.policy)
 
     def _turn(self, stage: StageName, task: Task, given: pa.Table | None) -> tuple[Outcome, pa.Table | None]:
         """One stage of one document; `given` is its input when the stage before has just made it. Returns the outcome

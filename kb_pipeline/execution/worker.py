@@ -156,14 +156,15 @@ def _has_children() -> bool:
 
 def _prepare_this_process(run_credentials: Mapping[str, str]) -> None:
     """A process group of its own, and the run's credentials (the fork server's environment is older: they may have come
-    since)."""
+    since). One thread for each library, and no model is looked for on the network."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_the_run()
     for name in credentials().keys() - run_credentials.keys():
         del os.environ[name]
     os.environ.update(run_credentials)
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"))
+    one_each = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "HF_HUB_OFFLINE")
+    os.environ.update(dict.fromkeys(one_each, "1"))
 
 
 def _limit(memory_mb: int) -> None:
