@@ -6,8 +6,10 @@ The models themselves run where the extra hi-res is installed, with weights of a
 from __future__ import annotations
 
 import importlib.util
+import pickle
 import subprocess
 import sys
+from dataclasses import astuple
 from email.message import EmailMessage
 from io import BytesIO
 from pathlib import Path
@@ -191,8 +193,6 @@ sys.stdout.buffer.write(pickle.dumps(result))
 
 @pytest.mark.skipif(not HAS_EXTRA, reason="the extra hi-res is not installed")
 def test_the_models_read_text_and_scans_in_a_limited_worker_without_network(tmp_path: Path) -> None:
-    import pickle
-
     write_cache(tmp_path, REGIONS)
     environment = {**offline(tmp_path / "asked"), "HF_HOME": str(tmp_path)}
     done = subprocess.run(
@@ -206,7 +206,8 @@ def test_the_models_read_text_and_scans_in_a_limited_worker_without_network(tmp_
         ("paragraph", None, "本手册适用于全体员工，入职当日由办公室发放，离职时应当归还。"),
         ("paragraph", None, "The handbook is handed out on the first day and has to be given back."),
     ]
-    assert first[0].box == pytest.approx(Box(1, 57.6, 76.8, 518.4, 122.9), abs=0.5)
-    second = [element for element in elements if element.page == 2]
-    assert [element.kind for element in second] == [element.kind for element in first]
-    assert second[2].text == first[2].text
+    assert astuple(first[0].box) == pytest.approx((1, 57.6, 76.8, 518.4, 122.9), abs=0.5)
+    # What a picture shows of Chinese depends on the fonts of the machine.
+    second = {element.text for element in elements if element.page == 2}
+    assert first[2].text in second
+    assert second.isdisjoint(("Internal use only", "Page 1"))
