@@ -11,6 +11,7 @@ from pathlib import Path
 from kb_pipeline.embedding.client import EmbeddingClient
 from kb_pipeline.errors import KbError
 from kb_pipeline.local import stack
+from kb_pipeline.masking import load_models
 from kb_pipeline.opening import object_store_config
 from kb_pipeline.settings import Settings, load_settings
 from kb_pipeline.sources import notifications
@@ -47,6 +48,7 @@ def examine(config: Path | None = None, home: Path | None = None) -> list[Findin
         ("object store", _objects),
         ("embedding service", _embedding),
         *((("notifications", _notifications),) if settings.notifications.queue_url else ()),
+        *((("masking models", _masking_models),) if settings.masking_models else ()),
     )
     return findings + [_guarded(name, check, settings) for name, check in checks]
 
@@ -123,3 +125,9 @@ def _embedding(settings: Settings) -> Finding:
 def _notifications(settings: Settings) -> Finding:
     notifications.check(settings)
     return Finding("notifications", True, str(settings.notifications.queue_url))
+
+
+def _masking_models(settings: Settings) -> Finding:
+    load_models(settings.masking_for(""))
+    names = (f"{language}: {model.model}" for language, model in settings.masking_models.items())
+    return Finding("masking models", True, ", ".join(names))

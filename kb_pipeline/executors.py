@@ -7,7 +7,7 @@ from typing import Protocol
 
 from kb_pipeline.contracts import MaskedText, Outcome, Task
 from kb_pipeline.embedding.client import EmbeddingClient, EmbeddingResult
-from kb_pipeline.errors import KbError, ServiceUnavailable
+from kb_pipeline.errors import KbError, ServiceUnavailable, SettingsError
 from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline.local.stack import embedding_urls
 from kb_pipeline.runner import Executor
@@ -38,14 +38,16 @@ class Workers:
         self.limits = Limits(limits.seconds, limits.memory_mb, limits.workers)
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """Outcomes as they come. Raises ServiceUnavailable when a worker met it: the run stops there."""
+        """Outcomes as they come. Raises ServiceUnavailable or SettingsError when a worker met it: the run stops
+        there."""
         iterator = iter(tasks)
         first = next(iterator, None)
         if first is None:
             return
-        with LocalWorkers(self.job, self.limits, PRELOAD_LIGHT if self.job.light else PRELOAD) as workers:
+        preload = PRELOAD_LIGHT if self.job.light else PRELOAD
+        with LocalWorkers(self.job, self.limits, preload, self.job.prepare) as workers:
             for task, result in workers.run(_chain(first, iterator)):
-                if isinstance(result, ServiceUnavailable):
+                if isinstance(result, ServiceUnavailable | SettingsError):
                     raise result
                 yield Outcome(task, **failure(result)) if isinstance(result, KbError) else result
 

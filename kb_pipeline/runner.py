@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kb_pipeline.contracts import Outcome, Place, Stage, Task
-from kb_pipeline.errors import DiskFull, EmbeddingUnavailable, ObjectStoreUnavailable
+from kb_pipeline.errors import DiskFull, EmbeddingUnavailable, ObjectStoreUnavailable, SettingsError
 from kb_pipeline.faults import fault_point
 from kb_pipeline.planning import plan_batch
 from kb_pipeline.store.ledger import Ledger
@@ -91,8 +91,8 @@ def run_stage(
     """Make `stage` complete for the ledger's source system and report.
 
     Outcomes may carry those of the `following` stages: they are committed together, and counted in `ahead`. Raises
-    ServiceUnavailable when a service that the stage needs is down, LeaseLost when another run took over; what was
-    committed until then stays.
+    ServiceUnavailable when a service that the stage needs is down, SettingsError when a model is not there, LeaseLost
+    when another run took over; what was committed until then stays.
     """
     report = StageReport(stage.name)
     started = time.perf_counter()
@@ -116,7 +116,12 @@ def run_stage(
             if len(waiting) >= COMMIT_DOCUMENTS or rows >= most_rows or time.perf_counter() - last > COMMIT_SECONDS:
                 _commit(commit, stage, waiting)
                 waiting, last = [], time.perf_counter()
-    except (EmbeddingUnavailable, ObjectStoreUnavailable, DiskFull):  # the ledger is well: what is done stays done
+    except (
+        EmbeddingUnavailable,
+        ObjectStoreUnavailable,
+        DiskFull,
+        SettingsError,
+    ):  # the ledger is well: what is done stays done
         if waiting:
             _commit(commit, stage, waiting)
         raise

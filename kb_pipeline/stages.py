@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from kb_pipeline.errors import (
     KbError,
     ObjectChanged,
     ServiceUnavailable,
+    SettingsError,
     TransientError,
     UnexpectedError,
 )
@@ -49,14 +51,17 @@ def raw_prefix(source_system: str) -> str:
 def catalogue(settings: Settings, source_system: str, space: Space | None = None) -> dict[StageName, Stage]:
     """The stages of one source system under the settings in force; `publish` only when there is a space."""
     from kb_pipeline.chunking import CHUNK_VERSION
-    from kb_pipeline.masking import MASK_VERSION
+    from kb_pipeline.masking import MASK_VERSION, shape_of_models
     from kb_pipeline.parsing import PARSE_VERSION
 
     model = model_key(settings.embedding.model, settings.embedding.revision)
-    masking = {
-        "policy": settings.masking_for(source_system).shape(),
+    policy = settings.masking_for(source_system)
+    masking: dict[str, Any] = {
+        "policy": policy.shape(),
         "prefix_section_path": settings.chunking.prefix_section_path,
     }
+    if models := shape_of_models(policy):
+        masking["models"] = models
     plans: list[tuple[StageName, int, Mapping[str, Any], Place, str]] = [
         ("parse", PARSE_VERSION, {"strategy": settings.strategy_for(source_system)}, Place.WORKER, ""),
         ("chunk", CHUNK_VERSION, settings.chunking.model_dump(), Place.WORKER, ""),
@@ -126,7 +131,8 @@ class WorkerJob:
 
     def __call__(self, task: Task) -> Outcome:
         """Never raises for what a document holds: every error becomes an outcome with a class from errors.py. Raises
-        ServiceUnavailable (a full disk, a lost object store): that stops the run, it is no fault of the document."""
+        ServiceUnavailable (a full disk, a lost object store) and SettingsError (a model that is not there): those stop
+        the run, they are no fault of the document."""
         outcome, table = self._turn(self.stage, task, None)
         done = [outcome]
         for name, key in self.following if task.fresh else ():
@@ -138,6 +144,18 @@ class WorkerJob:
             outcome, table = self._turn(name, task, table)
             done.append(outcome)
         return replace(done[0], following=tuple(done[1:]))
+
+    def prepare(self) -> None:
+        """Load what a worker needs for every document and the fork server does not know of: models of the settings.
+        What is not there is told with the first document."""
+        from kb_pipeline import masking, parsing
+
+        if self.stage == "parse" and not self.light:
+            with suppress(SettingsError):
+                parsing.load_models(self.options)
+        if "mask" in (self.stage, *(name for name, _ in self.following)):
+            with suppress(SettingsError):
+                masking.load_models(self.policy)
 
     def _turn(self, stage: StageName, task: Task, given: pa.Table | None) -> tuple[Outcome, pa.Table | None]:
         """One stage of one document; `given` is its input when the stage before has just made it. Returns the outcome
@@ -157,7 +175,7 @@ class WorkerJob:
                 "rows": table.num_rows,
                 "stats": stats,
             }
-        except (MemoryError, ServiceUnavailable):
+        except (MemoryError, ServiceUnavailable, SettingsError):
             raise
         except KbError as error:
             table, outcome = None, failure(error)

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from kb_pipeline import errors
 from kb_pipeline.cli import kb
-from kb_pipeline.settings import ENTITIES, Settings, SourceSettings
+from kb_pipeline.settings import ENTITIES, NamedEntityModel, Settings, SourceSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -33,19 +33,20 @@ def read(page: Path) -> str:
 def settings() -> Iterator[tuple[str, object]]:
     """Every setting of kb.yaml with its default."""
     for section, field in Settings.model_fields.items():
-        if field.exclude or section == "sources":
+        if field.exclude or section in ("sources", "masking_models"):
             continue
         model = field.get_default(call_default_factory=True)
         assert isinstance(model, BaseModel)
         yield from ((f"{section}.{name}", getattr(model, name)) for name in type(model).model_fields)
     yield from ((f"sources.NAME.{name}", None) for name in SourceSettings.model_fields)
+    yield from ((f"masking_models.LANGUAGE.{name}", None) for name in NamedEntityModel.model_fields)
 
 
 @pytest.mark.parametrize(("name", "default"), list(settings()))
 def test_every_setting_is_documented_with_its_default(name: str, default: object) -> None:
     documented = dict(_ROW.findall(read(DOCS / "settings.md")))
     assert name in documented
-    if name.endswith("masking") or name.startswith("sources."):  # maps: said in words
+    if name.endswith("masking") or name.startswith(("sources.", "masking_models.")):  # maps: said in words
         return
     plain = list(default) if isinstance(default, tuple) else default
     plain = int(plain) if isinstance(plain, float) and plain.is_integer() else plain

@@ -32,6 +32,10 @@ _MAIN = threading.Lock()
 IN_FLIGHT = 4  # items a worker, so that none waits while the consumer commits
 
 
+def _nothing() -> None:
+    """There is nothing to prepare."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Per document: wall seconds and MiB of memory. `workers` None means one a core."""
@@ -48,11 +52,18 @@ class Limits:
 class LocalWorkers(Generic[Item, Result]):
     """Runs `function(item)` for each item in limited processes. `function` and items must be picklable.
 
-    A context manager: leaving it ends the workers. `preload` names modules that the fork server imports once.
+    A context manager: leaving it ends the workers. `preload` names modules that the fork server imports once;
+    `prepare` is called once in each worker, before its memory is limited.
     """
 
-    def __init__(self, function: Callable[[Item], Result], limits: Limits, preload: Sequence[str] = ()) -> None:
-        self.function = function
+    def __init__(
+        self,
+        function: Callable[[Item], Result],
+        limits: Limits,
+        preload: Sequence[str] = (),
+        prepare: Callable[[], None] = _nothing,
+    ) -> None:
+        self.function, self.prepare = function, prepare
         self.limits = limits
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
@@ -105,9 +116,8 @@ class LocalWorkers(Generic[Item, Result]):
             return unexpected(error)
 
     def _start(self, channel: socket.socket) -> BaseProcess:
-        process = self._context.Process(
-            target=serve, args=(channel, self.function, self.limits.memory_mb, credentials()), daemon=True
-        )
+        arguments = (channel, self.function, self.limits.memory_mb, credentials(), self.prepare)
+        process = self._context.Process(target=serve, args=arguments, daemon=True)
         with _without_main():
             process.start()
         return process

@@ -39,12 +39,18 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 def serve(
-    channel: socket.socket, function: Callable[[Any], Any], memory_mb: int, credentials: Mapping[str, str]
+    channel: socket.socket,
+    function: Callable[[Any], Any],
+    memory_mb: int,
+    credentials: Mapping[str, str],
+    prepare: Callable[[], None],
 ) -> None:
     """The whole life of a worker process: `function` of each pickled item that comes, until the other end closes."""
     global _parent
     _parent = channel
-    _prepare_this_process(memory_mb, credentials)
+    _prepare_this_process(credentials)
+    prepare()
+    _limit(memory_mb)
     out_of_memory = pickle.dumps(_out_of_memory(memory_mb))  # made now: later there may be no room for it
     pid, threads, mapped = os.getpid(), threading.active_count(), _mapped_bytes()
     send(channel, b"")
@@ -148,16 +154,21 @@ def _has_children() -> bool:
     return True
 
 
-def _prepare_this_process(memory_mb: int, run_credentials: Mapping[str, str]) -> None:
-    """A process group of its own, the run's credentials (the fork server's environment is older: they may have come
-    since), and what this process may ever map: twice the limit of a document, for what documents leave behind."""
+def _prepare_this_process(run_credentials: Mapping[str, str]) -> None:
+    """A process group of its own, and the run's credentials (the fork server's environment is older: they may have come
+    since). One thread for each library, and no model is looked for on the network."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_the_run()
     for name in credentials().keys() - run_credentials.keys():
         del os.environ[name]
     os.environ.update(run_credentials)
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1"))
+    one_each = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", "HF_HUB_OFFLINE")
+    os.environ.update(dict.fromkeys(one_each, "1"))
+
+
+def _limit(memory_mb: int) -> None:
+    """What this process may ever map: twice the limit of a document, for what documents leave behind."""
     most = _mapped_bytes() + 2 * memory_mb * _MIB
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -6,6 +6,7 @@ Importing this package is cheap; the analyzer is loaded by the first call, or by
 from __future__ import annotations
 
 from kb_pipeline.masking.masker import find_personal_data, mask_chunks, mask_name, mask_text, warm_up
+from kb_pipeline.masking.named_entities import load_models, shape_of_models
 from kb_pipeline.masking.queries import MaskedQuery, mask_query
 from kb_pipeline.masking.showing import MaskedSample, MaskedSpan, show_masking
 
@@ -18,10 +19,12 @@ __all__ = [
     "MaskedSample",
     "MaskedSpan",
     "find_personal_data",
+    "load_models",
     "mask_chunks",
     "mask_name",
     "mask_query",
     "mask_text",
+    "shape_of_models",
     "show_masking",
     "warm_up",
 ]

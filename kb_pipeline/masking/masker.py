@@ -14,6 +14,7 @@ from kb_pipeline.errors import MaskingIncomplete
 from kb_pipeline.masking import gate
 from kb_pipeline.masking.bootstrap import load_presidio
 from kb_pipeline.masking.folding import fold
+from kb_pipeline.masking.named_entities import find_named
 from kb_pipeline.masking.redacting import TAKEN, find_all, find_once, replace_spans
 from kb_pipeline.masking.replacing import replacement
 from kb_pipeline.masking.spans import Finding, merge_overlaps
@@ -67,14 +68,14 @@ def mask_name(name: str, policy: MaskingPolicy) -> MaskedText:
 
 def spans_of(text: str, policy: MaskingPolicy) -> Sequence[Finding]:
     """The places of `text` that `policy` replaces. Raises MaskingIncomplete as mask_chunks does."""
-    found = find_all(text, policy.entities)
+    found = find_all(text, policy.entities, seen=find_named(text, policy))
     _check(found.rest, policy)
     return found.findings
 
 
 def find_personal_data(masked: str, policy: MaskingPolicy) -> dict[str, int]:
     """What is detectable in a masked text of the entities that `policy` replaces: by the recognizers, or by a cruder
-    scan. What `policy` itself puts in is left out."""
+    scan, not by models, which guess anew from every text. What `policy` itself puts in is left out."""
     rest = fold(_tokens_of(policy.shown_labels).sub(TAKEN, masked))
     found = Counter(finding.entity for finding in find_once(rest, policy.entities))
     return dict(found | gate.scan(rest.text, policy.entities))
@@ -130,7 +131,7 @@ def _mask_parts(
     text = "".join(part + joint for part, joint in zip(parts, joints, strict=True))
     begins = [0, *accumulate(len(part) + len(joint) for part, joint in zip(parts, joints, strict=True))][:-1]
     values = {_moved(finding, begins[-1]): value for finding, value in (known or {}).items()}
-    found = find_all(text, policy.entities, merge_overlaps(list(values)))
+    found = find_all(text, policy.entities, merge_overlaps(list(values)), find_named(text, policy))
     _check(found.rest, policy)
     if not found.findings:
         return tuple(parts), Counter()

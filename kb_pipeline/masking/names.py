@@ -1,7 +1,7 @@
 """Names of people that the words around them announce. A function over a folded text.
 
 A name has no check digit and no shape of its own, so this finds what a label, a salutation or a title announces, and no
-other. A named-entity model finds more.
+other. A named-entity model finds more (named_entities.py).
 """
 
 from __future__ import annotations

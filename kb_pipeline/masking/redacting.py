@@ -51,22 +51,28 @@ class Found:
     rest: str
 
 
-def find_all(text: str, entities: Collection[str], given: Sequence[Finding] = ()) -> Found:
-    """Every place of `entities` in `text`, and `given` ones.
+def find_all(
+    text: str, entities: Collection[str], given: Sequence[Finding] = (), seen: Sequence[Finding] = ()
+) -> Found:
+    """Every place of `entities` in `text`, and `given` and `seen` ones.
 
     Taking one number out can free another that touched it, so this goes on, around what was taken, until nothing is
-    found. It ends: whatever is found holds a character that has not been taken yet.
+    found. It ends: whatever is found holds a character that has not been taken yet. What is `given` is taken out before
+    the first look; what others have `seen` is not: it may hold half a number, whose rest nobody would know alone.
     """
     found = list(given)
     rest = take_out(text, found)
-    fresh = find_once(fold(rest.text), entities)
+    fresh = [*seen, *_originals(rest, find_once(fold(rest.text), entities))]
     while fresh:
-        found = merge_overlaps([*found, *(Finding(f.entity, *rest.original(f.start, f.end)) for f in fresh)])
+        found = merge_overlaps([*found, *fresh])
         rest = take_out(text, found)
-        fresh = [
-            finding for start, end in _freed(rest.text) for finding in _find_between(rest.text, start, end, entities)
-        ]
+        freed = (_find_between(rest.text, start, end, entities) for start, end in _freed(rest.text))
+        fresh = [finding for findings in freed for finding in _originals(rest, findings)]
     return Found(found, fold(rest.text).text)
+
+
+def _originals(rest: Rest, findings: Sequence[Finding]) -> list[Finding]:
+    return [Finding(entity, *rest.original(start, end)) for entity, start, end in findings]
 
 
 def _freed(rest: str) -> list[tuple[int, int]]:

@@ -25,6 +25,14 @@ def parse(data: bytes, media_type: str, options: ParseOptions | None = None) -> 
         return registry.parse(data, media_type)
 
 
+def load_models(options: ParseOptions) -> None:
+    """Load the models that the strategy reads with. Raises SettingsError for what is not there."""
+    if options.strategy == "hi_res":
+        from kb_pipeline.parsing import hi_res
+
+        hi_res.load()
+
+
 def warm_up(media_types: Collection[str] | None = None) -> None:
     """Import what reads `media_types` (default: all), so that worker processes forked from this one share it."""
     from kb_pipeline.parsing import registry

@@ -29,6 +29,14 @@ def partitioner(name: str) -> Any:
     return getattr(importlib.import_module(f"unstructured.partition.{name}"), f"partition_{name}")
 
 
+@cache
+def page_partitioner() -> Any:
+    """What partition_pdf and partition_image do with pages, without the metadata that those add. Needs the extra
+    hi-res."""
+    _prepare()
+    return importlib.import_module("unstructured.partition.pdf").partition_pdf_or_image
+
+
 def warm_up(names: Iterable[str]) -> None:
     """Import these partitioners, so that forked workers share them."""
     for name in names:

@@ -6,10 +6,15 @@ from kb_pipeline.contracts import Element
 from kb_pipeline.errors import NoText
 from kb_pipeline.parsing.layout import assemble
 from kb_pipeline.parsing.ocr import frames, read_page
+from kb_pipeline.parsing.options import in_force
 
 
 def parse_image(data: bytes) -> list[Element]:
     """Titles and paragraphs of every picture in the file; the page counts them. Raises NoText."""
+    if in_force().strategy == "hi_res":
+        from kb_pipeline.parsing.hi_res import read_pictures
+
+        return read_pictures(frames(data))
     read = [read_page(frame, number) for number, frame in enumerate(frames(data), start=1)]
     lines = [line for page in read for line in page]
     if not lines:

@@ -40,6 +40,10 @@ _LOCKED = (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY)
 def parse_pdf(data: bytes) -> list[Element]:
     """Paragraphs, titles and tables of all pages. What opens with the empty password is not taken as encrypted."""
     with closing(_opened(data)) as document:
+        if in_force().strategy == "hi_res":
+            from kb_pipeline.parsing.hi_res import read_pages
+
+            return read_pages(document)
         pages = len(document)
         lines = [line for number in range(pages) for line in _page_lines(document, number)]
     if not lines:
@@ -66,11 +70,12 @@ def _page_lines(document: pypdfium2.PdfDocument, number: int) -> list[Line]:
         return []
     with closing(page):
         strategy = in_force().strategy
-        lines = [] if strategy == "ocr" else _text_layer(page, number + 1)
+        lines = [] if strategy == "ocr" else text_layer(page, number + 1)
         return lines if strategy == "fast" or is_usable(lines) else _recognised(page, number + 1) or lines
 
 
-def _text_layer(page: pypdfium2.PdfPage, number: int) -> list[Line]:
+def text_layer(page: pypdfium2.PdfPage, number: int) -> list[Line]:
+    """Lines of a page's text, none for a scan."""
     with closing(page.get_textpage()) as content:
         matches = list(_LINE.finditer(content.get_text_range()))
         if not matches:

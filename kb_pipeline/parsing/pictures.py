@@ -20,7 +20,7 @@ class Pictures:
     same text on every machine, which a limit of time would not."""
 
     def __init__(self) -> None:
-        self._left = MOST_PIXELS if in_force().strategy in ("auto", "ocr") else 0
+        self._left = 0 if in_force().strategy == "fast" else MOST_PIXELS
         self._known: dict[str, list[str]] = {}
 
     def paragraphs(self, data: bytes) -> list[str]:

@@ -7,7 +7,14 @@ from importlib import import_module
 
 from kb_pipeline import media_type as types
 from kb_pipeline.contracts import Element
-from kb_pipeline.errors import CorruptDocument, MemoryLimitExceeded, NoText, PermanentError, UnsupportedFormat
+from kb_pipeline.errors import (
+    CorruptDocument,
+    MemoryLimitExceeded,
+    NoText,
+    PermanentError,
+    SettingsError,
+    UnsupportedFormat,
+)
 from kb_pipeline.parsing import bootstrap
 from kb_pipeline.parsing.elements import finish
 from kb_pipeline.parsing.protection import unlocked
@@ -82,7 +89,8 @@ def warm_up(media_types: Collection[str] | None = None) -> None:
 def parse(data: bytes, media_type: str) -> list[Element]:
     """Elements of a document in reading order. Runs third-party parsers: call it in a limited worker process.
 
-    Raises UnsupportedFormat, EncryptedDocument, CorruptDocument, NoText, DocumentTooLarge or MemoryLimitExceeded;
+    Raises UnsupportedFormat, EncryptedDocument, CorruptDocument, NoText, DocumentTooLarge or MemoryLimitExceeded, and
+    SettingsError for what the strategy needs and is not there, which is no fault of the document;
     whatever else a parser raises becomes CorruptDocument with the exception's type alone, as its message may quote
     the document.
     """
@@ -92,7 +100,7 @@ def parse(data: bytes, media_type: str) -> list[Element]:
     try:
         opened = unlocked(data)
         elements = finish(parser(data) if opened is data else parser_of(_type_of(opened, media_type))(opened))
-    except PermanentError:
+    except (PermanentError, SettingsError):
         raise
     except MemoryError:
         raise _out_of_memory(parser) from None

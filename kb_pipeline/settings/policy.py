@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel, Field
 
 Entity = Literal[
     "CN_RESIDENT_ID", "CN_CREDIT_CODE", "PASSPORT", "TRAVEL_PERMIT", "US_SSN", "PERSON", "ADDRESS", "DATE_OF_BIRTH",
@@ -16,6 +16,8 @@ Entity = Literal[
     "SECRET",
 ]  # fmt: skip
 ENTITIES: tuple[Entity, ...] = get_args(Entity)
+# Those that models may be named for.
+Language = Literal["zh", "en"]
 # What remains of these tells little; what remains of the others (an amount, a place, a key) would tell too much.
 PARTIAL = frozenset[str](
     (
@@ -68,12 +70,25 @@ class PseudonymKey:
         return cls(key_id, secret.encode())
 
 
+class NamedEntityModel(BaseModel, frozen=True, extra="forbid"):
+    """A model that finds names which no word announces. `model` is a folder, for `spacy` also an installed package, for
+    `transformers` a model in the Hugging Face cache. `entities`: what its labels are to us; others are left alone.
+    `min_score` is the least that counts; spaCy gives no scores."""
+
+    library: Literal["spacy", "transformers"]
+    model: Annotated[str, Field(min_length=1)]
+    entities: Mapping[str, Entity] = Field(default={"PER": "PERSON", "PERSON": "PERSON"}, min_length=1)
+    min_score: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
 @dataclass(frozen=True)
 class MaskingPolicy:
-    """What happens to each entity: an action by its name; an entity not named is kept."""
+    """What happens to each entity: an action by its name; an entity not named is kept. `models`, by language, find
+    what no pattern does."""
 
     actions: Mapping[str, str]
     key: PseudonymKey | None = None
+    models: Mapping[Language, NamedEntityModel] = field(default_factory=dict)
 
     @cached_property
     def entities(self) -> tuple[str, ...]:
@@ -104,7 +119,8 @@ def strictest(policies: Sequence[MaskingPolicy]) -> MaskingPolicy:
     """A policy that keeps of each entity no more than any of `policies` does."""
     named = {entity for policy in policies for entity in policy.actions}
     actions = {entity: min((policy.action(entity) for policy in policies), key=_carefulness) for entity in named}
-    return MaskingPolicy(actions, next((policy.key for policy in policies if policy.key), None))
+    models = {language: model for policy in policies for language, model in policy.models.items()}
+    return MaskingPolicy(actions, next((policy.key for policy in policies if policy.key), None), models)
 
 
 def loosest(policies: Sequence[MaskingPolicy]) -> MaskingPolicy:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 
 from kb_pipeline.errors import SettingsError
-from kb_pipeline.settings.policy import ENTITIES, MASK, MaskingPolicy, PseudonymKey
+from kb_pipeline.settings.policy import ENTITIES, MASK, Language, MaskingPolicy, NamedEntityModel, PseudonymKey
 from kb_pipeline.settings.sections import (
     AlertSettings,
     AutomationSettings,
@@ -46,6 +46,7 @@ class Settings(Section):
     notifications: NotificationSettings = NotificationSettings()
     alerts: AlertSettings = AlertSettings()
     automation: AutomationSettings = AutomationSettings()
+    masking_models: Mapping[Language, NamedEntityModel] = Field(default_factory=dict)
     defaults: DefaultSettings = DefaultSettings()
     sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
 
@@ -70,7 +71,7 @@ class Settings(Section):
         actions: dict[str, str] = dict.fromkeys(ENTITIES, MASK)
         for layer in (self.defaults.masking, own):
             actions.update(layer.items())
-        policy = MaskingPolicy(actions, self.pseudonym_key)
+        policy = MaskingPolicy(actions, self.pseudonym_key, self.masking_models)
         if policy.makes_pseudonyms and policy.key is None:
             raise SettingsError(
                 f"The masking policy of {source_system or 'defaults'} makes pseudonyms, and there is no key for them.",
