@@ -54,7 +54,8 @@ def load_settings(
 
 
 def _passwords(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Passwords by source system as the variable names it: KB_PASSWORDS_HR_DOCS for hr-docs and hr_docs, one a line."""
+    """Passwords by source system as the variable names it: `KB_PASSWORDS_` and HR_DOCS for hr-docs and hr_docs, one a
+    line."""
     named = ((name.removeprefix(_PASSWORDS), value) for name, value in environ.items() if name.startswith(_PASSWORDS))
     return {source: tuple(line for line in value.splitlines() if line) for source, value in named}
 
