@@ -34,16 +34,25 @@ ANSWER_BYTES = 16 * 1024 * 1024
 
 _MIB = 1024 * 1024
 _parent: socket.socket | None = None
+_share: ctypes.c_int | None = None
+_document_bytes = 0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def serve(
-    channel: socket.socket, function: Callable[[Any], Any], memory_mb: int, credentials: Mapping[str, str]
+    channel: socket.socket,
+    function: Callable[[Any], Any],
+    memory_mb: int,
+    credentials: Mapping[str, str],
+    share: ctypes.c_int,
 ) -> None:
-    """The whole life of a worker process: `function` of each pickled item that comes, until the other end closes."""
-    global _parent
-    _parent = channel
+    """The whole life of a worker process: `function` of each pickled item that comes, until the other end closes.
+
+    `share` lies in memory that the parent writes: how many threads a document may have while workers are idle.
+    """
+    global _parent, _share, _document_bytes
+    _parent, _share, _document_bytes = channel, share, memory_mb * _MIB
     _prepare_this_process(memory_mb, credentials)
     out_of_memory = pickle.dumps(_out_of_memory(memory_mb))  # made now: later there may be no room for it
     pid, threads, mapped = os.getpid(), threading.active_count(), _mapped_bytes()
@@ -71,6 +80,12 @@ def step_done() -> None:
     """Tell the parent that a part of the document is done (a page was recognised); nothing outside a worker."""
     if _parent is not None:
         send(_parent, STEP)
+
+
+def parts_at_once(bytes_each: int) -> int:
+    """How many parts of the document, with so much memory each, may be worked on side by side now: no more than the
+    idle workers would do, and than the document's memory holds; one outside a worker."""
+    return max(1, min(_share.value, _document_bytes // bytes_each)) if _share else 1
 
 
 def send(channel: socket.socket, body: bytes) -> None:
