@@ -145,9 +145,11 @@ def _strokes(image: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
 
 @cache
 def _engine() -> Any:
-    """The engine of this process, on one thread: documents are read side by side."""
+    """The engine of this process, on the thread that calls it: documents, and pages of one, are read side by side."""
+    import cv2
     from rapidocr import RapidOCR
 
+    cv2.setNumThreads(1)
     logging.getLogger("RapidOCR").setLevel(logging.ERROR)
     threads = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": 1 for kind in ("intra", "inter")}
     # One line at a time: lines of six lengths made as wide as the longest cost a third more, and five times the memory.
