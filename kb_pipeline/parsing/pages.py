@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Lines = list[Line]
-# What recognising a page of A4 takes, with its share of the libraries: 1.2 GB for one, 0.7 for each beside it.
+# What recognising a page of A4 takes, with its share of the libraries: 1.3 GB for one, 0.7 for each beside it.
 PAGE_BYTES = 1024**3
 
 
