@@ -28,6 +28,8 @@ SLANTED = 8.0
 RULE_SHARE = 0.02
 # Boxes this much taller than wide hold lines that lie on their sides; it is the engine's own measure.
 TALL = 1.5
+# The classifier's word that a line stands on its head counts from here on, for the engine too.
+TURNED = 0.9
 _LETTER_SHARE = 0.75
 LATIN_WIDTH = 0.52  # of a character's height, on average of a text
 BOX_MARGIN = 0.3  # what boxes are wider than their text, in characters' heights
@@ -63,13 +65,14 @@ def _upright(image: np.ndarray) -> tuple[np.ndarray, Any]:
 
 def _looked(image: np.ndarray) -> tuple[int, Any]:
     """How often `image` should be turned, and what the engine finds in it as it is. Raises MemoryError."""
+    import cv2
     from rapidocr.inference_engine.onnxruntime.main import ONNXRuntimeError
 
     engine, pixels = _engine(), np.ascontiguousarray(image[:, :, ::-1])
     scaled, record = engine.preprocess_img(pixels)
     try:
         boxes, classes, texts, crops = engine.run_ocr_steps(scaled, record)
-    except ONNXRuntimeError as error:
+    except (ONNXRuntimeError, cv2.error) as error:
         if "alloc" in str(error):
             raise MemoryError from None
         raise
@@ -83,9 +86,9 @@ def _quarter_turns(boxes: np.ndarray | None, classes: Sequence[tuple[str, float]
     if boxes is None or classes is None:
         return 0
     lengths: Counter[int] = Counter()
-    for box, (label, _) in zip(boxes, classes, strict=True):
+    for box, (label, confidence) in zip(boxes, classes, strict=True):
         wide, high = math.dist(box[0], box[1]), math.dist(box[0], box[3])
-        lengths[(high >= TALL * wide) + (2 if label == "180" else 0)] += round(max(wide, high))
+        lengths[(high >= TALL * wide) + 2 * (label == "180" and confidence > TURNED)] += round(max(wide, high))
     return lengths.most_common(1)[0][0]
 
 
