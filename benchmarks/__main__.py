@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import idle_memory, initial_load, load_profile, masking, memory, no_change, one_edit, sync_costs
+from benchmarks import idle_memory, initial_load, load_profile, masking, memory, no_change, one_edit, scans, sync_costs
 from benchmarks.result import Result
 from kb_pipeline import console
 
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
     "idle_memory": idle_memory.run,
     "sync_costs": sync_costs.run,
     "memory": memory.run,
+    "scans": scans.run,
     "load_profile": load_profile.run,
     "initial_load": initial_load.run,
     "one_edit": one_edit.run,

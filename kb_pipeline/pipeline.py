@@ -10,7 +10,7 @@ import numpy as np
 
 from kb_pipeline.contracts import ArtifactRef, MaskedChunk, StageName, Task
 from kb_pipeline.execution.model import ModelBatches, ModelPorts
-from kb_pipeline.execution.worker import step_done
+from kb_pipeline.execution.worker import parts_at_once, step_done
 from kb_pipeline.executors import Executors
 from kb_pipeline.faults import fault_point
 from kb_pipeline.identity import model_key
@@ -76,6 +76,7 @@ class SourceRun(RunContext):
                 self.settings.strategy_for(self.source_system),
                 self.settings.passwords_for(self.source_system),
                 on_step=step_done,
+                at_once=parts_at_once,
             ),
         )
         ahead: dict[str, StageReport] = {}

@@ -6,6 +6,7 @@ gets the matching PermanentError. Workers come from a fork server that has the p
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -67,7 +68,8 @@ class LocalWorkers(Generic[Item, Result]):
         self.limits = limits
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
-        self._pool = Pool(limits.count, limits.seconds, self._start)
+        self._share: ctypes.c_int = self._context.RawValue(ctypes.c_int, 1)
+        self._pool = Pool(limits.count, limits.seconds, self._start, self._share)
 
     def __enter__(self) -> LocalWorkers[Item, Result]:
         return self
@@ -116,7 +118,7 @@ class LocalWorkers(Generic[Item, Result]):
             return unexpected(error)
 
     def _start(self, channel: socket.socket) -> BaseProcess:
-        arguments = (channel, self.function, self.limits.memory_mb, credentials(), self.prepare)
+        arguments = (channel, self.function, self.limits.memory_mb, credentials(), self.prepare, self._share)
         process = self._context.Process(target=serve, args=arguments, daemon=True)
         with _without_main():
             process.start()

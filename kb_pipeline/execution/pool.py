@@ -6,6 +6,7 @@ thread looks after them all, so that limits are kept and workers stay busy while
 
 from __future__ import annotations
 
+import ctypes
 import os
 import queue
 import signal
@@ -115,11 +116,14 @@ class _Worker:
 
 class Pool:
     """At most `count` workers, started as there is work. `answers` gets (ticket, answer), as they come; an exception
-    among them, with ticket -1, ends the pool: ServiceUnavailable when no worker can be started."""
+    among them, with ticket -1, ends the pool: ServiceUnavailable when no worker can be started. `share` is kept at how
+    many workers there may be for each that is busy."""
 
-    def __init__(self, count: int, seconds: float, start: Callable[[socket.socket], BaseProcess]) -> None:
+    def __init__(
+        self, count: int, seconds: float, start: Callable[[socket.socket], BaseProcess], share: ctypes.c_int
+    ) -> None:
         self.answers: queue.SimpleQueue[tuple[int, Answer]] = queue.SimpleQueue()
-        self._count, self._seconds, self._start = count, seconds, start
+        self._count, self._seconds, self._start, self._share = count, seconds, start, share
         self._incoming: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._waiting: deque[_Job] = deque()
         self._workers: list[_Worker] = []
@@ -161,6 +165,8 @@ class Pool:
         with suppress(queue.Empty):
             while True:
                 self._waiting.append(self._incoming.get_nowait())
+        work = len(self._waiting) + sum(worker.job is not None for worker in self._workers)
+        self._share.value = self._count // max(1, work)
         for worker in self._workers:
             if self._waiting and worker.ready and worker.job is None:
                 worker.give(self._waiting.popleft(), self._seconds)

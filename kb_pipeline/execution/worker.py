@@ -34,8 +34,11 @@ ANSWER_BYTES = 16 * 1024 * 1024
 
 _MIB = 1024 * 1024
 _parent: socket.socket | None = None
+_share: ctypes.c_int | None = None
+_document_bytes = 0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def serve(
@@ -44,10 +47,14 @@ def serve(
     memory_mb: int,
     credentials: Mapping[str, str],
     prepare: Callable[[], None],
+    share: ctypes.c_int,
 ) -> None:
-    """The whole life of a worker process: `function` of each pickled item that comes, until the other end closes."""
-    global _parent
-    _parent = channel
+    """The whole life of a worker process: `function` of each pickled item that comes, until the other end closes.
+
+    `share` lies in memory that the parent writes: how many threads a document may have while workers are idle.
+    """
+    global _parent, _share, _document_bytes
+    _parent, _share, _document_bytes = channel, share, memory_mb * _MIB
     _prepare_this_process(credentials)
     prepare()
     _limit(memory_mb)
@@ -77,6 +84,12 @@ def step_done() -> None:
     """Tell the parent that a part of the document is done (a page was recognised); nothing outside a worker."""
     if _parent is not None:
         send(_parent, STEP)
+
+
+def parts_at_once(bytes_each: int) -> int:
+    """How many parts of the document, with so much memory each, may be worked on side by side now: no more than the
+    idle workers would do, and than the document's memory holds; one outside a worker."""
+    return max(1, min(_share.value, _document_bytes // bytes_each)) if _share else 1
 
 
 def send(channel: socket.socket, body: bytes) -> None:
@@ -160,6 +173,7 @@ def _prepare_this_process(run_credentials: Mapping[str, str]) -> None:
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_the_run()
+    _give_memory_back()
     for name in credentials().keys() - run_credentials.keys():
         del os.environ[name]
     os.environ.update(run_credentials)
@@ -181,6 +195,15 @@ def _end_with_the_run() -> None:
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _give_memory_back() -> None:
+    """Large blocks go back to the system when they are freed, and threads share one heap (mallopt(3)): else a document
+    that is worked on by threads has half as much again mapped as it uses."""
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_M_MMAP_THRESHOLD, 32 * _MIB)
+    libc.mallopt(_M_TRIM_THRESHOLD, 32 * _MIB)
+    libc.mallopt(_M_ARENA_MAX, 1)
 
 
 def _allow(memory_mb: int) -> None:

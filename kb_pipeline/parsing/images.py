@@ -5,8 +5,9 @@ from __future__ import annotations
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import NoText
 from kb_pipeline.parsing.layout import assemble
-from kb_pipeline.parsing.ocr import frames, read_page
+from kb_pipeline.parsing.ocr import frames
 from kb_pipeline.parsing.options import in_force
+from kb_pipeline.parsing.pages import Picture, read_pages
 
 
 def parse_image(data: bytes) -> list[Element]:
@@ -15,7 +16,7 @@ def parse_image(data: bytes) -> list[Element]:
         from kb_pipeline.parsing.hi_res import read_pictures
 
         return read_pictures(frames(data))
-    read = [read_page(frame, number) for number, frame in enumerate(frames(data), start=1)]
+    read = read_pages(Picture(frame, number) for number, frame in enumerate(frames(data), start=1))
     lines = [line for page in read for line in page]
     if not lines:
         raise NoText("No text was recognised in the picture.", "Nothing, if it shows none.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from io import BytesIO
@@ -14,7 +15,6 @@ import numpy as np
 
 from kb_pipeline.parsing.columns import reading_order
 from kb_pipeline.parsing.layout import Line
-from kb_pipeline.parsing.options import in_force
 from kb_pipeline.parsing.ruled_tables import with_tables
 from kb_pipeline.parsing.ruling import Rule, grids
 
@@ -26,6 +26,10 @@ LONGEST_SIDE = 2400
 SLANTED = 8.0
 # Shorter strokes than this share of a picture's width are no rules of a table.
 RULE_SHARE = 0.02
+# Boxes this much taller than wide hold lines that lie on their sides; it is the engine's own measure.
+TALL = 1.5
+# The classifier's word that a line stands on its head counts from here on, for the engine too.
+TURNED = 0.9
 _LETTER_SHARE = 0.75
 LATIN_WIDTH = 0.52  # of a character's height, on average of a text
 BOX_MARGIN = 0.3  # what boxes are wider than their text, in characters' heights
@@ -33,8 +37,7 @@ BOX_MARGIN = 0.3  # what boxes are wider than their text, in characters' heights
 
 def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> list[Line]:
     """Lines and ruled tables of `image` (height x width x 3, uint8, RGB), as they are read; lengths in points."""
-    result = _engine()(np.ascontiguousarray(image[:, :, ::-1]))
-    in_force().on_step()
+    image, result = _upright(image)
     if result.boxes is None:
         return []
     quads = [np.asarray(box, dtype=float) for box in result.boxes]
@@ -48,6 +51,45 @@ def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> li
     ]
     tables = grids([level.rule(*ends) for ends in _strokes(image)])
     return reading_order(with_tables(reading_order(lines), tables))
+
+
+def _upright(image: np.ndarray) -> tuple[np.ndarray, Any]:
+    """What the engine finds in `image`, and the picture it was found in: turned, if its lines lie on their sides or
+    stand on their heads."""
+    turns, found = _looked(image)
+    if turns:
+        image = np.rot90(image, turns)
+        _, found = _looked(image)
+    return image, found
+
+
+def _looked(image: np.ndarray) -> tuple[int, Any]:
+    """How often `image` should be turned, and what the engine finds in it as it is. Raises MemoryError."""
+    import cv2
+    from rapidocr.inference_engine.onnxruntime.main import ONNXRuntimeError
+
+    engine, pixels = _engine(), np.ascontiguousarray(image[:, :, ::-1])
+    scaled, record = engine.preprocess_img(pixels)
+    try:
+        boxes, classes, texts, crops = engine.run_ocr_steps(scaled, record)
+    except (ONNXRuntimeError, cv2.error) as error:
+        if "alloc" in str(error):
+            raise MemoryError from None
+        raise
+    turns = _quarter_turns(boxes.boxes, classes.cls_res)
+    return turns, engine.build_final_output(pixels, boxes, classes, texts, crops, record)
+
+
+def _quarter_turns(boxes: np.ndarray | None, classes: Sequence[tuple[str, float]] | None) -> int:
+    """How often a picture is to be turned to the left until most of its text, by length, is upright. Boxes that are
+    taller than wide were turned to the left once before the classifier saw them."""
+    if boxes is None or classes is None:
+        return 0
+    lengths: Counter[int] = Counter()
+    for box, (label, confidence) in zip(boxes, classes, strict=True):
+        wide, high = math.dist(box[0], box[1]), math.dist(box[0], box[3])
+        lengths[(high >= TALL * wide) + 2 * (label == "180" and confidence > TURNED)] += round(max(wide, high))
+    return lengths.most_common(1)[0][0]
 
 
 class _Leveller:
@@ -106,9 +148,11 @@ def _strokes(image: np.ndarray) -> Iterator[tuple[int, int, int, int]]:
 
 @cache
 def _engine() -> Any:
-    """The engine of this process, on one thread: documents are read side by side."""
+    """The engine of this process, on the thread that calls it: documents, and pages of one, are read side by side."""
+    import cv2
     from rapidocr import RapidOCR
 
+    cv2.setNumThreads(1)
     logging.getLogger("RapidOCR").setLevel(logging.ERROR)
     threads = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": 1 for kind in ("intra", "inter")}
     settings = {"Global.text_score": LEAST_CONFIDENCE, "Global.max_side_len": LONGEST_SIDE}

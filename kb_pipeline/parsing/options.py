@@ -14,15 +14,22 @@ def _nothing() -> None:
     """Nobody wants to know."""
 
 
+def _one(_bytes_each: int) -> int:
+    """One after the other."""
+    return 1
+
+
 @dataclass(frozen=True, slots=True)
 class ParseOptions:
     """`strategy`, for pages that may be pictures: `fast` reads text layers alone, `ocr` pictures of all pages, `auto`
     a picture where a page has no usable text layer, `hi_res` leaves PDF to the models of unstructured. `passwords` are
-    tried, in turn, on what needs one. `on_step` is called when a page that took long is done."""
+    tried, in turn, on what needs one. `on_step` is called when a page that took long is done; `at_once` says how many
+    pages that need so many bytes each may be read side by side, now."""
 
     strategy: Strategy = "auto"
     passwords: tuple[str, ...] = field(default=(), repr=False)
     on_step: Callable[[], None] = _nothing
+    at_once: Callable[[int], int] = _one
 
 
 _IN_FORCE: ContextVar[ParseOptions | None] = ContextVar("parse_options", default=None)

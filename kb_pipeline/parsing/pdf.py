@@ -20,6 +20,7 @@ from kb_pipeline.contracts import Element
 from kb_pipeline.errors import CorruptDocument, EncryptedDocument, NoText
 from kb_pipeline.parsing.layout import Line, assemble
 from kb_pipeline.parsing.options import in_force
+from kb_pipeline.parsing.pages import Picture, read_pages
 from kb_pipeline.parsing.pdf_rules import page_rules
 from kb_pipeline.parsing.protection import LOCKED_REMEDY
 from kb_pipeline.parsing.ruled_tables import with_tables
@@ -41,11 +42,11 @@ def parse_pdf(data: bytes) -> list[Element]:
     """Paragraphs, titles and tables of all pages. What opens with the empty password is not taken as encrypted."""
     with closing(_opened(data)) as document:
         if in_force().strategy == "hi_res":
-            from kb_pipeline.parsing.hi_res import read_pages
+            from kb_pipeline.parsing import hi_res
 
-            return read_pages(document)
+            return hi_res.read_pages(document)
         pages = len(document)
-        lines = [line for number in range(pages) for line in _page_lines(document, number)]
+        lines = [line for page in read_pages(_page(document, number) for number in range(pages)) for line in page]
     if not lines:
         raise NoText(f"The PDF has no text on any of its {pages} pages.", "For a scan: parsing.strategy auto or ocr.")
     return assemble(lines, pages)
@@ -62,8 +63,8 @@ def _opened(data: bytes) -> pypdfium2.PdfDocument:
     raise EncryptedDocument("The PDF needs a password to open.", LOCKED_REMEDY)
 
 
-def _page_lines(document: pypdfium2.PdfDocument, number: int) -> list[Line]:
-    """Lines of one page in the order of the file; nothing for a page that cannot be loaded."""
+def _page(document: pypdfium2.PdfDocument, number: int) -> list[Line] | Picture:
+    """Lines of one page in the order of the file, or what to recognise; nothing for a page that cannot be loaded."""
     try:
         page = document[number]
     except pypdfium2.PdfiumError:
@@ -71,7 +72,10 @@ def _page_lines(document: pypdfium2.PdfDocument, number: int) -> list[Line]:
     with closing(page):
         strategy = in_force().strategy
         lines = [] if strategy == "ocr" else text_layer(page, number + 1)
-        return lines if strategy == "fast" or is_usable(lines) else _recognised(page, number + 1) or lines
+        if strategy == "fast" or is_usable(lines) or (strategy == "auto" and _is_blank(page)):
+            return lines
+        image = page.render(scale=DOTS_PER_INCH / POINTS_PER_INCH, rev_byteorder=True).to_numpy()[:, :, :3]
+        return Picture(image, number + 1, POINTS_PER_INCH / DOTS_PER_INCH, lines)
 
 
 def text_layer(page: pypdfium2.PdfPage, number: int) -> list[Line]:
@@ -121,14 +125,9 @@ def is_usable(lines: Sequence[Line]) -> bool:
     return len(text) >= LEAST_CHARACTERS and unmapped <= UNMAPPED_SHARE * len(text)
 
 
-def _recognised(page: pypdfium2.PdfPage, number: int) -> list[Line]:
-    """Lines of a page that is a picture. A page without any picture is blank: nothing is looked for on it."""
-    if in_force().strategy == "auto" and not any(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3)):
-        return []
-    from kb_pipeline.parsing.ocr import read_page
-
-    bitmap = page.render(scale=DOTS_PER_INCH / POINTS_PER_INCH, rev_byteorder=True)
-    return read_page(bitmap.to_numpy()[:, :, :3], number, POINTS_PER_INCH / DOTS_PER_INCH)
+def _is_blank(page: pypdfium2.PdfPage) -> bool:
+    """Whether nothing is to be looked for on a page: it has no picture."""
+    return not any(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3))
 
 
 def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int, high: float) -> Line | None:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from kb_pipeline.errors import CorruptDocument
 from kb_pipeline.execution.local import peak_rss_bytes
-from kb_pipeline.execution.worker import step_done
+from kb_pipeline.execution.worker import parts_at_once, step_done
 
 MIB = 1024**2
 _kept: list[bytearray] = []
@@ -121,6 +121,7 @@ _ACTS: dict[str, Callable[[], object]] = {
     "hang": lambda: time.sleep(600),
     "sleep": lambda: [time.sleep(1), "slept"][1],
     "sleep long": lambda: [time.sleep(4), "slept long"][1],
+    "parts at once": lambda: [time.sleep(1), (parts_at_once(1), parts_at_once(300 * MIB))][1],
     "parts": lambda: _steps(0),
     "parts, then hang": lambda: _steps(600),
     "hang, deaf to signals": _hang_deaf,

@@ -134,3 +134,9 @@ def test_parts_of_a_document_do_not_count_without_end(monkeypatch: pytest.Monkey
     with LocalWorkers(act, Limits(1.0, 512, 1)) as workers:
         ((_, answer),) = workers.run([(0, "parts")])
     assert isinstance(answer, TimeLimitExceeded)
+
+
+def test_a_document_may_be_worked_on_by_as_many_as_are_idle_and_as_its_memory_holds() -> None:
+    assert results([(0, "parts at once")], workers=2) == [(2, 1)]
+    assert results([(0, "parts at once")], workers=1) == [(1, 1)]
+    assert results([(0, "parts at once"), (1, "sleep long")], seconds=6.0)[0] == (1, 1)

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ExifTags, Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
@@ -11,6 +11,7 @@ from kb_pipeline.contracts import Element
 from kb_pipeline.errors import NoText
 from kb_pipeline.media_type import PDF
 from kb_pipeline.parsing import parse
+from kb_pipeline.parsing.ocr import frames
 from kb_pipeline.parsing.options import ParseOptions, Strategy, reading_with
 from kb_pipeline_tests.parsing.test_pdf import pdf
 
@@ -58,6 +59,40 @@ def read(data: bytes, strategy: Strategy) -> list[Element]:
 @pytest.mark.parametrize("turn", [0.0, 1.0])
 def test_a_picture_is_read_also_when_it_is_askew(turn: float) -> None:
     assert " ".join(e.text for e in parse(png(picture(*WORDS, turn=turn)), "image/png")) == " ".join(WORDS)
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_page_on_its_side_or_head_is_set_upright(turn: int) -> None:
+    texts = picture(*WORDS).rotate(turn, expand=True)
+    assert " ".join(element.text for element in parse(png(texts), "image/png")) == " ".join(WORDS)
+    table = picture("Item", "Price", "Valve", "100", ruled=True).rotate(turn, expand=True)
+    assert [element.text for element in parse(png(table), "image/png")] == ["Item\tPrice\nValve\t100"]
+
+
+def test_a_photograph_is_turned_as_its_camera_says() -> None:
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned to the right by 90 degrees
+    picture(*WORDS).rotate(90, expand=True).save(file, "JPEG", exif=exif)
+    (frame,) = frames(file.getvalue())
+    assert frame.shape[:2] == (700, 1200)
+    assert " ".join(element.text for element in parse(file.getvalue(), "image/jpeg")) == " ".join(WORDS)
+
+
+def test_a_page_that_its_pdf_turns_is_read_as_it_is_shown() -> None:
+    def write(canvas: Canvas) -> None:
+        canvas.setPageRotation(90)
+        canvas.drawImage(ImageReader(picture(*WORDS).rotate(90, expand=True)), 0, 0, 350, 600)
+
+    elements = read(pdf(write), "auto")
+    assert " ".join(element.text for element in elements) == " ".join(WORDS)
+    assert all(element.box and element.box.x1 > element.box.x0 > 0 for element in elements)
+
+
+def test_what_is_recognised_with_little_confidence_is_dropped() -> None:
+    image = picture(*WORDS)
+    noise = Image.effect_noise((1200, 400), 90).convert("RGB").resize((1000, 330))
+    image.paste(noise, (100, 330))
+    assert " ".join(element.text for element in parse(png(image), "image/png")) == " ".join(WORDS)
 
 
 def test_a_ruled_table_in_a_picture_is_a_table() -> None:
