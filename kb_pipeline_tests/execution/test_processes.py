@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -149,8 +150,11 @@ def test_a_document_is_not_blamed_for_fork_servers_that_die_again_and_again() ->
 
 def servers_at_work(seconds: float = 2.0) -> list[psutil.Process]:
     """This process's fork servers that have had a worker for so long."""
-    since = time.time() - seconds
-    return [server for server in psutil.Process().children() if any(c.create_time() < since for c in server.children())]
+    since, found = time.time() - seconds, []
+    for server in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # it ended, or its worker did, since it was listed
+            found += [server] if any(worker.create_time() < since for worker in server.children()) else []
+    return found
 
 
 DEATHS = """
