@@ -196,7 +196,12 @@ def test_the_models_read_text_and_scans_in_a_limited_worker_without_network(tmp_
     write_cache(tmp_path, REGIONS)
     environment = {**offline(tmp_path / "asked"), "HF_HOME": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], input=pdf(picture(pdf())), env=environment, capture_output=True, check=True
+        [sys.executable, "-c", PROGRAM],
+        input=pdf(picture(pdf())),
+        env=environment,
+        capture_output=True,
+        check=True,
+        timeout=270,
     )
     elements = pickle.loads(done.stdout)
     assert asked_for(tmp_path / "asked") == []
