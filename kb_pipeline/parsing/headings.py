@@ -6,6 +6,7 @@ import re
 
 # A title is short and does not end as a sentence or a list item does. Width counts a CJK character as two.
 MAX_TITLE_WIDTH = 80
+_WIDE = re.compile("[\u2e80-\U0010ffff]+")
 _ENDS_SENTENCE = re.compile(r"[。．.!！?？;；,，:：、…]$")
 _NUMERAL = "[〇零一二三四五六七八九十百千两0-9０-９]"
 _PATTERNS = (
@@ -27,7 +28,7 @@ _LIST_ITEM = re.compile(
 
 def width(text: str) -> int:
     """Columns a line takes in a fixed-width font."""
-    return sum(2 if character > "\u2e7f" else 1 for character in text)
+    return len(text) if text.isascii() else 2 * len(text) - len(_WIDE.sub("", text))
 
 
 def ends_sentence(line: str) -> bool:
