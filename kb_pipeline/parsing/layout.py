@@ -194,7 +194,7 @@ def heading_levels(lines: list[Line]) -> Levels:
         characters[round(line.size)] += len(line.text)
     common = BODY_SHARE * characters.total()
     body = max((size for size, count in characters.items() if count >= common), default=0)
-    large = [line.size for line in told if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line)]
+    large = [line.size for line in told if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line, line.text)]
     by_size = _ranked(large)
     bold = sum(len(line.text) for line in told if line.bold and round(line.size) not in by_size)
     rare = bold <= BOLD_SHARE * characters.total()
@@ -212,8 +212,7 @@ def _ranked(sizes: list[float]) -> dict[int, int]:
     return levels
 
 
-def _may_be_title(line: Line) -> bool:
-    text = line.text
+def _may_be_title(line: Line, text: str) -> bool:
     return (
         abs(line.angle) < 5
         and width(text) <= MAX_TITLE_WIDTH
@@ -317,7 +316,7 @@ def _told(group: list[Line], levels: Levels) -> tuple[ElementKind, int | None, s
     if first.mono:
         return "code", None, join_code(line.text for line in group)
     text = join_lines(line.text for line in group)
-    by_letters = levels.of_group(group) if len(group) <= 2 and _may_be_title(replace(first, text=text)) else None
+    by_letters = levels.of_group(group) if len(group) <= 2 and _may_be_title(first, text) else None
     level = by_letters or (title_level(text) if len(group) == 1 else None)
     if level is not None:
         return "title", level, text
