@@ -300,8 +300,7 @@ def _continues(above: Line, line: Line, leading: float, edge: Callable[[float, f
 def _right_edge(page: list[Line], left: float, size: float) -> float:
     """Right edge of the column that a line stands in: the furthest end among lines of its size that start near it."""
     near = COLUMN_INDENT * size
-    alike = (other for other in page if abs(other.size - size) <= 0.1 * size)
-    return max(other.right for other in alike if abs(other.left - left) <= near)
+    return max(o.right for o in page if abs(o.left - left) <= near and abs(o.size - size) <= 0.1 * size)
 
 
 def _element(group: list[Line], levels: Levels) -> Element:
