@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from itertools import cycle
 from typing import Any
 
+from benchmarks.meters import least_cpu
 from benchmarks.result import Result
 from kb_pipeline.chunking import chunk
 from kb_pipeline.contracts import Element
@@ -18,19 +19,21 @@ from kb_pipeline.parsing.cleaning import language
 from kb_pipeline.settings import ChunkingSettings
 
 BYTES = 1_000_000
-TIMES = 3
 
 
 def run() -> list[Result]:
-    """One long document a language: the demo's texts of that language, over and over. Both cut as they do by default."""
+    """One long document a language: the demo's texts in it, over and over. Both cut as they do by default."""
+    partitioner("html")  # sets unstructured up for a machine without network
+    from unstructured.chunking.title import chunk_by_title
+
     results = []
     for code, name in (("zh", "Chinese"), ("en", "English")):
         elements, size = _long_document(code)
         peers = _of_unstructured(elements)
-        ours = _best(lambda given=elements: chunk(given, ChunkingSettings()))
-        theirs = _best(lambda given=peers: _chunk_by_title()(given))
+        ours = size / 1e6 / least_cpu(partial(chunk, elements, ChunkingSettings()))
+        theirs = size / 1e6 / least_cpu(partial(chunk_by_title, peers))
         measured = f"chunking {size / 1e6:.1f} MB of {name}"
-        results.append(Result(measured, size / 1e6 / ours, "unstructured chunk_by_title", size / 1e6 / theirs, "MB/CPU-s"))
+        results.append(Result(measured, ours, "unstructured chunk_by_title", theirs, "MB/CPU-s"))
     return results
 
 
@@ -47,30 +50,12 @@ def _long_document(code: str) -> tuple[list[Element], int]:
 
 
 def _of_unstructured(elements: Sequence[Element]) -> list[Any]:
-    partitioner("html")  # sets unstructured up for a machine without network
     from unstructured.documents import elements as theirs
 
-    kinds = {
-        "title": theirs.Title, "list_item": theirs.ListItem, "table": theirs.Table, "code": theirs.CodeSnippet
-    }
+    kinds = {"title": theirs.Title, "list_item": theirs.ListItem, "table": theirs.Table, "code": theirs.CodeSnippet}
     return [
         kinds.get(element.kind, theirs.NarrativeText)(
             element.text, metadata=theirs.ElementMetadata(category_depth=element.level)
         )
         for element in elements
     ]
-
-
-def _chunk_by_title() -> Callable[[list[Any]], list[Any]]:
-    from unstructured.chunking.title import chunk_by_title
-
-    return chunk_by_title
-
-
-def _best(work: Callable[[], object]) -> float:
-    taken = []
-    for _ in range(TIMES):
-        started = time.process_time()
-        work()
-        taken.append(time.process_time() - started)
-    return min(taken)
