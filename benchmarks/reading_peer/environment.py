@@ -38,8 +38,7 @@ def python() -> Path:
         return Path(named)
     found = FOLDER / "bin" / "python"
     built_with = FOLDER / ".built-with"
-    key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
-    if not (built_with.is_file() and built_with.read_text() == key):
+    if not (built_with.is_file() and built_with.read_text() == built_from()):
         print(f"building {FOLDER.name} (2.5 GB, some minutes; once)", file=sys.stderr)
         shutil.rmtree(FOLDER, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(FOLDER)], _BUILD_SECONDS)
@@ -47,8 +46,13 @@ def python() -> Path:
         torch = next(line for line in REQUIREMENTS.read_text().splitlines() if line.startswith("torch=="))
         _run([*pip, torch], _BUILD_SECONDS)
         _run([*pip, "--no-deps", "--requirement", str(REQUIREMENTS)], _BUILD_SECONDS)
-        built_with.write_text(key)
+        built_with.write_text(built_from())
     return found
+
+
+def built_from() -> str:
+    """What the environment depends on."""
+    return hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
 
 
 def _run(command: Sequence[str], seconds: float, **given: Any) -> str:
