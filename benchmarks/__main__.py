@@ -5,11 +5,25 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import idle_memory, initial_load, load_profile, masking, memory, no_change, one_edit, scans, sync_costs
+from benchmarks import (
+    chunking,
+    idle_memory,
+    initial_load,
+    load_profile,
+    masking,
+    memory,
+    no_change,
+    one_edit,
+    reading,
+    scans,
+    sync_costs,
+)
 from benchmarks.result import Result
 from kb_pipeline import console
 
 BENCHMARKS: dict[str, Callable[[], list[Result]]] = {
+    "reading": reading.run,
+    "chunking": chunking.run,
     "masking": masking.run,
     "idle_memory": idle_memory.run,
     "sync_costs": sync_costs.run,

@@ -55,8 +55,8 @@ def _found(row: masking.Row, tally: masking.Tally) -> tuple[str, str]:
     return f"{tally.recall:.3f}", f"{tally.precision:.3f}" if row.fully_labelled and tally.findings else "-"
 
 
-def _shown(score: reading.Score | None) -> tuple[str, str]:
-    return (f"{score.characters:.3f}", f"{score.order:.3f}") if score else ("-", "-")
+def _shown(score: reading.Score | str) -> tuple[str, str]:
+    return (score, "-") if isinstance(score, str) else (f"{score.characters:.3f}", f"{score.order:.3f}")
 
 
 if __name__ == "__main__":

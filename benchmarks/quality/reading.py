@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
+import shutil
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,13 +11,12 @@ from statistics import mean
 
 from benchmarks.quality.scoring import Score, score
 from benchmarks.quality.truth import Rendering, renderings
+from benchmarks.reading_peer.environment import PeerMissing, answers
+from benchmarks.reading_peer.read import PICTURES
 from kb_pipeline.errors import KbError
 from kb_pipeline.media_type import HEAD_BYTES, detect
 from kb_pipeline.parsing import parse
 
-_PEER = Path(__file__).with_name("unstructured_texts.py")
-# The Python of an environment with unstructured[all-docs]; see docs/quality.md.
-PEER_PYTHON = "UNSTRUCTURED_PYTHON"
 GOALS = {"scanned": 0.95}
 GOAL = 0.98
 
@@ -32,19 +30,15 @@ def read(path: Path) -> str:
         return ""
 
 
-def peer_texts(paths: Sequence[Path]) -> Mapping[str, str]:
-    """What unstructured reads of the same files: `ocr_only` of scans and pictures, `fast` of all others. Empty without
-    an environment that has it."""
-    python = os.environ.get(PEER_PYTHON)
-    if not python:
-        return {}
-    given = json.dumps([str(path) for path in paths])
-    done = subprocess.run([python, str(_PEER)], input=given, capture_output=True, text=True, check=True)
-    texts: dict[str, str] = json.loads(done.stdout)
-    return texts
+def peer_texts(paths: Sequence[Path]) -> Mapping[Path, str]:
+    """What unstructured reads of the same files: `ocr_only` of scans and pictures, for which it needs tesseract, `fast`
+    of all others. Raises PeerMissing."""
+    asked = [path for path in paths if shutil.which("tesseract") or not path.name.endswith(PICTURES)]
+    return answers("texts", asked)
 
 
-Row = tuple[str, str, str, int, Score, Score | None]
+# The other reader's score, or why there is none.
+Row = tuple[str, str, str, int, Score, Score | str]
 
 
 def rows() -> list[Row]:
@@ -52,15 +46,22 @@ def rows() -> list[Row]:
     groups: dict[tuple[str, str, str], list[Rendering]] = defaultdict(list)
     for rendering in renderings():
         groups[rendering.format, rendering.variant, rendering.language].append(rendering)
-    theirs = peer_texts([rendering.path for group in groups.values() for rendering in group])
+    missing = "no tesseract"
+    theirs: Mapping[Path, str] = {}
+    try:
+        theirs = peer_texts([rendering.path for group in groups.values() for rendering in group])
+    except PeerMissing as error:
+        missing = "no environment"
+        print(f"unstructured cannot read beside ours: {error}", file=sys.stderr)
     return [
-        (*names, len(group), _mean(score(read(r.path), r.truth) for r in group), _peer_mean(group, theirs))
+        (*names, len(group), _mean(score(read(r.path), r.truth) for r in group), _peer_mean(group, theirs) or missing)
         for names, group in sorted(groups.items())
     ]
 
 
-def _peer_mean(group: Iterable[Rendering], theirs: Mapping[str, str]) -> Score | None:
-    return _mean(score(theirs[str(r.path)], r.truth) for r in group) if theirs else None
+def _peer_mean(group: Iterable[Rendering], theirs: Mapping[Path, str]) -> Score | None:
+    told = [score(theirs[r.path], r.truth) for r in group if r.path in theirs]
+    return _mean(told) if told else None
 
 
 def _mean(scores: Iterable[Score]) -> Score:

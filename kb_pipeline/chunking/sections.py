@@ -29,11 +29,8 @@ class Block:
 class _Heading:
     block: Block
     level: int
+    title: str
     said: bool = False
-
-    @property
-    def title(self) -> str:
-        return " ".join(self.block.element.text.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ class _Builder:
 
     def add(self, block: Block) -> None:
         if block.element.kind == "title":
-            self._enter(_Heading(block, block.element.level or 1))
+            self._enter(_Heading(block, block.element.level or 1, " ".join(block.element.text.split())))
             return
         if not self.open:
             self.sections.append(self._begin())
@@ -133,13 +130,13 @@ class _Builder:
     def _path(self, headings: list[_Heading]) -> tuple[Path, list[_Heading]]:
         """The innermost headings that fit, and which of them are there in full. A single one too long is shortened."""
         kept = list(headings)
-        tokens = sum(heading.block.tokens + SEPARATOR_TOKENS for heading in kept)
+        tokens = sum([heading.block.tokens + SEPARATOR_TOKENS for heading in kept])
         if self.path_tokens is None:
-            return Path(tuple(heading.title for heading in kept), tokens), kept
+            return Path(tuple([heading.title for heading in kept]), tokens), kept
         while len(kept) > 1 and tokens > self.path_tokens:
             tokens -= kept.pop(0).block.tokens + SEPARATOR_TOKENS
         if tokens <= self.path_tokens:
-            return Path(tuple(heading.title for heading in kept), tokens), kept
+            return Path(tuple([heading.title for heading in kept]), tokens), kept
         room = self.path_tokens - 2 * SEPARATOR_TOKENS
         if room < _SHORTEST_PREFIX:
             return Path(), []

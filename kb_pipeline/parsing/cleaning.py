@@ -92,9 +92,10 @@ def join_code(lines: Iterable[str]) -> str:
 
 
 def _runs_on(text: str, line: str) -> bool:
-    if _ENDS_AT.search(text) or (_STARTS_AT.match(line) and _ENDS_LATIN.search(text)):
+    end = text[-2:]  # searched whole for each of its lines, a long paragraph would take the square of its length
+    if _ENDS_AT.search(end) or (_STARTS_AT.match(line) and _ENDS_LATIN.search(end)):
         return True
-    return text.endswith("/") or bool(_ENDS_CJK.search(text) and _STARTS_CJK.search(line))
+    return end.endswith("/") or bool(_ENDS_CJK.search(end) and _STARTS_CJK.search(line))
 
 
 def language(text: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby, pairwise
 from statistics import median
 
@@ -193,7 +194,7 @@ def heading_levels(lines: list[Line]) -> Levels:
         characters[round(line.size)] += len(line.text)
     common = BODY_SHARE * characters.total()
     body = max((size for size, count in characters.items() if count >= common), default=0)
-    large = [line.size for line in told if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line)]
+    large = [line.size for line in told if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line, line.text)]
     by_size = _ranked(large)
     bold = sum(len(line.text) for line in told if line.bold and round(line.size) not in by_size)
     rare = bold <= BOLD_SHARE * characters.total()
@@ -211,8 +212,7 @@ def _ranked(sizes: list[float]) -> dict[int, int]:
     return levels
 
 
-def _may_be_title(line: Line) -> bool:
-    text = line.text
+def _may_be_title(line: Line, text: str) -> bool:
     return (
         abs(line.angle) < 5
         and width(text) <= MAX_TITLE_WIDTH
@@ -265,16 +265,17 @@ def paragraphs(page: list[Line]) -> list[list[Line]]:
     """Lines of one page grouped: a line continues the one above if set alike, close below it, and that one is full."""
     gaps = [a.bottom - b.bottom for a, b in pairwise(page) if 0 < a.bottom - b.bottom < 3 * a.size]
     leading = median(gaps) if gaps else 0.0
+    edge = cache(lambda left, size: _right_edge(page, left, size))
     groups: list[list[Line]] = []
     for line in page:
-        if groups and _continues(groups[-1][-1], line, leading, _right_edge(page, groups[-1][-1])):
+        if groups and _continues(groups[-1][-1], line, leading, edge):
             groups[-1].append(line)
         else:
             groups.append([line])
     return groups
 
 
-def _continues(above: Line, line: Line, leading: float, edge: float) -> bool:
+def _continues(above: Line, line: Line, leading: float, edge: Callable[[float, float], float]) -> bool:
     if (
         above.table
         or line.table
@@ -283,22 +284,23 @@ def _continues(above: Line, line: Line, leading: float, edge: float) -> bool:
         or abs(above.angle - line.angle) > 5
     ):
         return False
-    if is_list_item(line.text) or title_level(line.text) is not None:
-        return False
     gap = above.bottom - line.bottom
     if not 0 < gap <= 1.3 * max(leading, above.size) or line.left > above.left + 1.2 * line.size:
+        return False
+    if above.right - above.left < MIN_FULL_LINE * above.size:
+        return False
+    if is_list_item(line.text) or title_level(line.text) is not None:
         return False
     # The line above is full if the first word of this one had no room left on it.
     word = re.match(r"[\x21-\x7e\u00a1-\u024f]*", line.text)
     room = line.size * max(2.0, 0.6 * min(len(word.group()) if word else 0, 20))
-    return above.right >= edge - room and above.right - above.left >= MIN_FULL_LINE * above.size
+    return above.right >= edge(above.left, above.size) - room
 
 
-def _right_edge(page: list[Line], line: Line) -> float:
-    """Right edge of the column `line` stands in: the furthest end among lines of its size that start near it."""
-    near = COLUMN_INDENT * line.size
-    alike = (other for other in page if abs(other.size - line.size) <= 0.1 * line.size)
-    return max(other.right for other in alike if abs(other.left - line.left) <= near)
+def _right_edge(page: list[Line], left: float, size: float) -> float:
+    """Right edge of the column that a line stands in: the furthest end among lines of its size that start near it."""
+    near = COLUMN_INDENT * size
+    return max(o.right for o in page if abs(o.left - left) <= near and abs(o.size - size) <= 0.1 * size)
 
 
 def _element(group: list[Line], levels: Levels) -> Element:
@@ -313,7 +315,7 @@ def _told(group: list[Line], levels: Levels) -> tuple[ElementKind, int | None, s
     if first.mono:
         return "code", None, join_code(line.text for line in group)
     text = join_lines(line.text for line in group)
-    by_letters = levels.of_group(group) if len(group) <= 2 and _may_be_title(replace(first, text=text)) else None
+    by_letters = levels.of_group(group) if len(group) <= 2 and _may_be_title(first, text) else None
     level = by_letters or (title_level(text) if len(group) == 1 else None)
     if level is not None:
         return "title", level, text

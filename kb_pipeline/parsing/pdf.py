@@ -12,6 +12,7 @@ from bisect import bisect
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import lru_cache
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -33,6 +34,7 @@ BOLD_WEIGHT = 600
 FIXED_PITCH = 1  # PDF 32000-1, table 123
 _BOLD_NAME = re.compile(rb"bold|black|heavy", re.IGNORECASE)
 _MONO_NAME = re.compile(rb"mono|courier|consolas|menlo|typewriter|cmtt", re.IGNORECASE)
+_FontName = ctypes.c_char * 64
 _UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08]")
 _LINE = re.compile(r"[^\r\n]+")
 _LOCKED = (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY)
@@ -132,11 +134,12 @@ def _is_blank(page: pypdfium2.PdfPage) -> bool:
 
 def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int, high: float) -> Line | None:
     """Size and extent of a line, from its first and last visible characters. None for a line of spaces."""
-    text = match.group()
-    if not text.strip():
+    text = match.group().rstrip()
+    told = text.lstrip()
+    if not told:
         return None
-    first = pdfium.FPDFText_GetCharIndexFromTextIndex(content, match.start() + len(text) - len(text.lstrip()))
-    last = pdfium.FPDFText_GetCharIndexFromTextIndex(content, match.start() + len(text.rstrip()) - 1)
+    first = pdfium.FPDFText_GetCharIndexFromTextIndex(content, match.start() + len(text) - len(told))
+    last = pdfium.FPDFText_GetCharIndexFromTextIndex(content, match.start() + len(text) - 1)
     bold, mono = _letters(content, first)
     bold_last, mono_last = _letters(content, last) if bold or mono else (False, False)
     matrix, start, end = pdfium.FS_MATRIX(), pdfium.FS_RECTF(), pdfium.FS_RECTF()
@@ -144,7 +147,7 @@ def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int, hi
     pdfium.FPDFText_GetLooseCharBox(content, first, ctypes.byref(start))
     pdfium.FPDFText_GetLooseCharBox(content, last, ctypes.byref(end))
     return Line(
-        text=text.strip(),
+        text=told,
         page=page,
         size=pdfium.FPDFText_GetFontSize(content, first) * math.hypot(matrix.c, matrix.d),
         left=start.left,
@@ -159,7 +162,14 @@ def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int, hi
 
 def _letters(content: pdfium.FPDF_TEXTPAGE, index: int) -> tuple[bool, bool]:
     """Whether a character is bold, and set in a font of one width: by the font's flags, weight or name."""
-    flags, name = ctypes.c_int(), ctypes.create_string_buffer(64)
-    pdfium.FPDFText_GetFontInfo(content, index, name, 64, ctypes.byref(flags))
-    bold = _BOLD_NAME.search(name.value) or pdfium.FPDFText_GetFontWeight(content, index) >= BOLD_WEIGHT
-    return bool(bold), bool(flags.value & FIXED_PITCH or _MONO_NAME.search(name.value))
+    flags, name = ctypes.c_int(), _FontName()
+    pdfium.FPDFText_GetFontInfo(content, index, name, len(name), ctypes.byref(flags))
+    bold, mono = _said_by_name(name.value)
+    bold = bold or pdfium.FPDFText_GetFontWeight(content, index) >= BOLD_WEIGHT
+    return bold, mono or bool(flags.value & FIXED_PITCH)
+
+
+@lru_cache(maxsize=256)
+def _said_by_name(font: bytes) -> tuple[bool, bool]:
+    """Whether a font's name says that it is bold, and of one width."""
+    return _BOLD_NAME.search(font) is not None, _MONO_NAME.search(font) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +24,16 @@ class Rule:
     y0: float
     x1: float
     y1: float
+
+    @property
+    def x(self) -> float:
+        """Where an upright rule stands."""
+        return (self.x0 + self.x1) / 2
+
+    @property
+    def y(self) -> float:
+        """Where a level rule lies."""
+        return (self.y0 + self.y1) / 2
 
     @property
     def level(self) -> bool:
@@ -71,9 +82,12 @@ def _connected(levels: list[Rule], uprights: list[Rule]) -> Iterable[tuple[list[
             n = parent[n]
         return n
 
+    by_place = sorted((rule.x, j, rule.y0 - SNAP, rule.y1 + SNAP) for j, rule in enumerate(uprights, start=len(levels)))
+    xs = [x for x, *_ in by_place]
     for i, level in enumerate(levels):
-        for j, upright in enumerate(uprights, start=len(levels)):
-            if _touch(level, upright):
+        within = bisect_left(xs, level.x0 - SNAP), bisect_right(xs, level.x1 + SNAP)
+        for _, j, low, high in by_place[slice(*within)]:
+            if low <= level.y <= high:
                 parent[root(i)] = root(j)
     groups: dict[int, tuple[list[Rule], list[Rule]]] = {}
     for n, rule in enumerate([*levels, *uprights]):
@@ -81,26 +95,23 @@ def _connected(levels: list[Rule], uprights: list[Rule]) -> Iterable[tuple[list[
     return groups.values()
 
 
-def _touch(level: Rule, upright: Rule) -> bool:
-    x, y = (upright.x0 + upright.x1) / 2, (level.y0 + level.y1) / 2
-    return level.x0 - SNAP <= x <= level.x1 + SNAP and upright.y0 - SNAP <= y <= upright.y1 + SNAP
-
-
 def _grid(levels: list[Rule], uprights: list[Rule]) -> Grid | None:
-    xs = _snapped((rule.x0 + rule.x1) / 2 for rule in uprights)
-    ys = _snapped((rule.y0 + rule.y1) / 2 for rule in levels)[::-1]
+    xs = _snapped(rule.x for rule in uprights)
+    ys = _snapped(rule.y for rule in levels)[::-1]
+    at_y = {y: [rule for rule in levels if abs(rule.y - y) <= SNAP] for y in ys}
+    at_x = {x: [rule for rule in uprights if abs(rule.x - x) <= SNAP] for x in xs}
     # What runs through no whole cell divides none: links are underlined.
-    ys = [y for y in ys if any(_level_between(levels, a, b, y) for a, b in pairwise(xs))]
-    xs = [x for x in xs if any(_upright_between(uprights, a, b, x) for a, b in pairwise(ys))]
+    ys = [y for y in ys if any(_level_between(at_y[y], a, b) for a, b in pairwise(xs))]
+    xs = [x for x in xs if any(_upright_between(at_x[x], a, b) for a, b in pairwise(ys))]
     if len(xs) < 3 or len(ys) < 3:
         return None
     rows, columns = len(ys) - 1, len(xs) - 1
     owner = [[(row, column) for column in range(columns)] for row in range(rows)]
     for row, (top, bottom) in enumerate(pairwise(ys)):
         for column, (left, right) in enumerate(pairwise(xs)):
-            if column and not _upright_between(uprights, top, bottom, left):
+            if column and not _upright_between(at_x[left], top, bottom):
                 owner[row][column] = owner[row][column - 1]
-            elif row and not _level_between(levels, left, right, top):
+            elif row and not _level_between(at_y[top], left, right):
                 owner[row][column] = owner[row - 1][column]
     cells = {cell for line in owner for cell in line}
     if len({row for row, _ in cells}) < 2 or len({column for _, column in cells}) < 2:
@@ -108,14 +119,14 @@ def _grid(levels: list[Rule], uprights: list[Rule]) -> Grid | None:
     return Grid(tuple(xs), tuple(ys), tuple(map(tuple, owner)))
 
 
-def _upright_between(uprights: Sequence[Rule], top: float, bottom: float, x: float) -> bool:
-    """Whether what is drawn at `x` divides the row between `top` and `bottom`."""
-    drawn = (min(rule.y1, top) - max(rule.y0, bottom) for rule in uprights if abs((rule.x0 + rule.x1) / 2 - x) <= SNAP)
+def _upright_between(uprights: Sequence[Rule], top: float, bottom: float) -> bool:
+    """Whether rules at one place divide the row between `top` and `bottom`."""
+    drawn = (min(rule.y1, top) - max(rule.y0, bottom) for rule in uprights)
     return sum(length for length in drawn if length > 0) >= DIVIDING_SHARE * (top - bottom)
 
 
-def _level_between(levels: Sequence[Rule], left: float, right: float, y: float) -> bool:
-    drawn = (min(rule.x1, right) - max(rule.x0, left) for rule in levels if abs((rule.y0 + rule.y1) / 2 - y) <= SNAP)
+def _level_between(levels: Sequence[Rule], left: float, right: float) -> bool:
+    drawn = (min(rule.x1, right) - max(rule.x0, left) for rule in levels)
     return sum(length for length in drawn if length > 0) >= DIVIDING_SHARE * (right - left)
 
 
