@@ -19,6 +19,10 @@ from kb_pipeline.parsing.headings import without_bullet
 _OPTIONS = ("--to=html5", "--wrap=none", "--sandbox", "--email-obfuscation=none", "--eol=lf")
 
 
+# What pandoc needs for lists in lists grows with the third power of their depth: eight seconds for 320.
+MOST_DEEP = 100
+
+
 def parse_epub(data: bytes) -> list[Element]:
     """A book, chapter after chapter."""
     check_package(data, "EPUB", main_part="META-INF/")
@@ -44,12 +48,27 @@ def _as_item(element: Element) -> Element:
 
 def parse_rst(data: bytes) -> list[Element]:
     """reStructuredText; files that it includes are left out."""
-    return _read(decode(data).encode(), "rst")
+    return _read(_shallow(decode(data)).encode(), "rst")
 
 
 def parse_org(data: bytes) -> list[Element]:
     """Org-mode; files that it includes are left out."""
-    return _read(decode(data).encode(), "org")
+    return _read(_shallow(decode(data)).encode(), "org")
+
+
+def _shallow(text: str) -> str:
+    """`text`, if no line of it stands further in than MOST_DEEP others. Raises CorruptDocument."""
+    steps: list[int] = []
+    for line in text.splitlines():
+        bare = line.lstrip()
+        indent = len(line) - len(bare)
+        while bare and steps and steps[-1] >= indent:
+            steps.pop()
+        if bare:
+            steps.append(indent)
+        if len(steps) > MOST_DEEP:
+            raise CorruptDocument("The document is nested too deeply.", "Move what stands furthest in to the left.")
+    return text
 
 
 def _read(data: bytes, reader: str) -> list[Element]:
