@@ -21,8 +21,8 @@ from kb_pipeline_tests.fuzzing.job import FuzzJob, Verdict, task_of
 # A worker that was too slow, or died, gets the document again with nothing else to do, and this much more time.
 PATIENCE = 3
 SLOW_SECONDS = 10.0
-# pandoc's readers of these take time that doubles with every mark that opens something in a paragraph and is not closed:
-# nothing that could be counted beforehand tells such a file from others. It ends at the time limit.
+# pandoc's readers of these take ever more time for marks that open something in a paragraph and are not closed: nothing
+# that could be counted beforehand tells such a file from others. It ends at the time limit.
 NO_BOUND = (types.RST, types.ORG)
 _EVERY = 500
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from random import Random
 
-from kb_pipeline_tests.fuzzing.octets import Mutation, anywhere, bounded, with_match
+from kb_pipeline_tests.fuzzing.octets import Mutation, anywhere, bounded, with_another_number, with_match
 from kb_pipeline_tests.fuzzing.words import hard_text, written
 
 _TAG = re.compile(rb"<[A-Za-z/][^<>]{0,400}>")
@@ -84,6 +84,14 @@ def nested_deeply(data: bytes, chosen: Random) -> bytes:
     return bounded(with_match(_OPENING, data, chosen, nest))
 
 
+def nested_and_closed(data: bytes, chosen: Random) -> bytes:
+    """An element inside itself, some hundred deep at most, every one closed."""
+    deep = chosen.choice((1, 2, 40, 250))
+    return bounded(
+        with_match(_OPENING, data, chosen, lambda o: o.group() * deep + (b"</" + o.group(1) + b">") * (deep - 1))
+    )
+
+
 def with_another_attribute(data: bytes, chosen: Random) -> bytes:
     """An attribute of another value: a wrong number, a very long one, one that another attribute has."""
     other = anywhere(_ATTRIBUTE, data, chosen)
@@ -120,6 +128,15 @@ TAGS: Mapping[str, Mutation] = {
     for made in (
         *(without_a_tag, with_a_tag_moved, with_another_name, with_elements_again, nested_deeply),
         *(with_another_attribute, with_spans, with_entities, with_hard_inner_text),
+    )
+}
+
+# Those after which XML is mostly still well formed, so that its readers come to what they did not expect.
+WELL_FORMED: Mapping[str, Mutation] = {
+    made.__name__: made
+    for made in (
+        *(with_elements_again, with_another_attribute, with_hard_inner_text, with_another_number),
+        nested_and_closed,
     )
 }
 

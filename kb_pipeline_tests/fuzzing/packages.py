@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from random import Random
 
-from kb_pipeline_tests.fuzzing.markup import TAGS
+from kb_pipeline_tests.fuzzing.markup import TAGS, WELL_FORMED
 from kb_pipeline_tests.fuzzing.octets import ANY, Mutation, with_match, with_noise
 from kb_pipeline_tests.fuzzing.words import in_another_charset
 
@@ -88,7 +88,7 @@ def _changed_member(data: bytes, chosen: Random, among: Mapping[str, Mutation], 
 
 def with_damaged_markup(data: bytes, chosen: Random) -> bytes:
     """Elements, attributes and text of one part or several, most of which stay well formed."""
-    return _changed_member(data, chosen, TAGS, chosen.choice((1, 1, 2, 6)))
+    return _changed_member(data, chosen, TAGS if chosen.random() < 0.15 else WELL_FORMED, chosen.choice((1, 1, 2, 6)))
 
 
 def with_damaged_bytes(data: bytes, chosen: Random) -> bytes:

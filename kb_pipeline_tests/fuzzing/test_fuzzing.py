@@ -1,4 +1,4 @@
-"""The harness: a seed makes the same cases each time, what goes wrong is noticed and kept, a short campaign is clean."""
+"""The harness: a seed makes the same cases, what goes wrong is noticed and kept, and short campaigns are clean."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from kb_pipeline.execution.local import Limits
 from kb_pipeline.masking import mask_chunks
 from kb_pipeline.parsing import parse, text
 from kb_pipeline.settings import ChunkingSettings
-from kb_pipeline_tests.execution.jobs import act
 from kb_pipeline_tests.fuzzing.__main__ import DOCUMENTS
 from kb_pipeline_tests.fuzzing.binaries import OLE, PICTURE
 from kb_pipeline_tests.fuzzing.campaign import Campaign, Result, kept, until
@@ -30,6 +29,7 @@ from kb_pipeline_tests.fuzzing.markup import LINES, TAGS
 from kb_pipeline_tests.fuzzing.octets import ANY, MOST_BYTES, Mutation
 from kb_pipeline_tests.fuzzing.packages import PACKAGE
 from kb_pipeline_tests.fuzzing.pdfs import PDF
+from kb_pipeline_tests.fuzzing.planted import misbehaved
 from kb_pipeline_tests.fuzzing.words import TEXT
 from kb_pipeline_tests.masking.synthetic import MOBILE, POLICY
 
@@ -73,11 +73,6 @@ def test_a_seed_makes_the_same_cases_each_time() -> None:
     first, again = Documents(None), Documents(None)
     assert [first.case(7, number) for number in range(10)] == [again.case(7, number) for number in range(10)]
     assert first.case(7, 3) != first.case(8, 3)
-
-
-def misbehaved(case: Case) -> object:
-    """What its key says."""
-    return act((case.number, case.key))
 
 
 def test_what_hangs_grows_dies_or_raises_is_noticed_and_kept(tmp_path: Path) -> None:
