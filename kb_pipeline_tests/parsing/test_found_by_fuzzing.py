@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -47,10 +48,41 @@ def test_cells_over_a_million_places(read: Read) -> None:
     assert read("wide.html", b"<table>" + row * 500 + b"</table>") == "ok"
 
 
-@pytest.mark.parametrize("text", ["a\n" * 100_000, "字\n" * 100_000, "a|" + "\t" * 100_000, "a" + "." * 100_000])
+@pytest.mark.parametrize("text", ["a\n" * 100_000, "字\n" * 100_000, "a" + "\t" * 100_000 + "b", "a" + "." * 100_000])
 def test_a_hundred_thousand_lines_or_marks_in_one_paragraph(read: Read, text: str) -> None:
     assert read("long.md", text.encode()) == "ok"
     assert read("long.csv", text.encode()) == "ok"
+
+
+def test_a_book_that_names_a_chapter_ten_thousand_times(read: Read) -> None:
+    """pandoc reads it as often as it is named."""
+    assert read("book.epub", book(chapters=10_000)) == "CorruptDocument"
+    assert read("book.epub", book(chapters=1)) == "ok"
+
+
+def book(chapters: int) -> bytes:
+    """An EPUB with one chapter, named so often."""
+    file, reference = io.BytesIO(), '<itemref idref="a"/>'
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("mimetype", "application/epub+zip", zipfile.ZIP_STORED)
+        package.writestr(
+            "META-INF/container.xml",
+            '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container" version="1.0"><rootfiles>'
+            '<rootfile full-path="a.opf" media-type="application/oebps-package+xml"/></rootfiles></container>',
+        )
+        package.writestr(
+            "a.opf",
+            '<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata/><manifest>'
+            '<item id="a" href="a.xhtml" media-type="application/xhtml+xml"/></manifest>'
+            f"<spine>{reference * chapters}</spine></package>",
+        )
+        package.writestr("a.xhtml", "<html><body><p>Delivery within ten days.</p></body></html>")
+    return file.getvalue()
+
+
+def test_words_of_twenty_thousand_letters(read: Read) -> None:
+    """Whether letters with accents follow was looked up for each of its endings."""
+    assert read("word.txt", ("字é " + "nospace" * 3000 + "\n\n").encode() * 30) == "ok"
 
 
 def test_a_spacer_is_no_text(read: Read) -> None:
