@@ -59,6 +59,8 @@ _PARTITIONERS = {
 
 _XML_ERR_NO_MEMORY = 2  # what libxml2 calls it when it gets no memory
 
+_PANIC = "PanicException"  # of parsers in Rust; it is no Exception
+
 
 def parser_of(media_type: str) -> Parser:
     """What reads `media_type`, loaded now. Raises UnsupportedFormat."""
@@ -101,10 +103,11 @@ def parse(data: bytes, media_type: str) -> list[Element]:
     except Exception as error:  # noqa: BLE001  # the boundary to third-party parsers, which raise anything
         if _lacked_memory(error):
             raise _out_of_memory(parser) from None
-        raise CorruptDocument(
-            f"{parser.__name__} cannot read the document ({type(error).__name__}).",
-            "Open it in its own application and save it again.",
-        ) from None
+        raise _unreadable(parser, error) from None
+    except BaseException as error:
+        if type(error).__name__ != _PANIC:
+            raise
+        raise _unreadable(parser, error) from None
     if not elements:
         raise NoText("The document opens and holds no text.")
     return elements
@@ -114,6 +117,13 @@ def _type_of(opened: bytes, media_type: str) -> str:
     """What a file turns out to be when it is unlocked; before, an extension or nothing told."""
     found = types.detect(opened[: types.HEAD_BYTES], "")
     return media_type if found == types.UNKNOWN else found
+
+
+def _unreadable(parser: Parser, error: BaseException) -> CorruptDocument:
+    return CorruptDocument(
+        f"{parser.__name__} cannot read the document ({type(error).__name__}).",
+        "Open it in its own application and save it again.",
+    )
 
 
 def _lacked_memory(error: Exception) -> bool:
