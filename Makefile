@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo dev test test-long check down bench quality chaos state-machine test-sglang test-swift install
+.PHONY: demo dev test test-long check down bench quality chaos state-machine fuzz test-sglang test-swift install
 .DEFAULT_GOAL := demo
 
 install: $(STAMP)
@@ -56,6 +56,10 @@ chaos: $(STAMP)
 # 50,000 steps of the model-based test over many seeds: hours on two cores. STEPS=2000 SEED=7 for others.
 state-machine: $(STAMP)
 	$(BIN)/python -m kb_pipeline_tests.state_machine --steps $(or $(STEPS),50000) --seed $(or $(SEED),1)
+
+# Real documents, damaged in ways that know their formats, through parse, chunk and mask. SEED=7 MINUTES=5 for others.
+fuzz: $(STAMP)
+	$(BIN)/python -m kb_pipeline_tests.fuzzing --seed $(or $(SEED),1) --minutes $(or $(MINUTES),30)
 
 test-sglang: $(STAMP)
 	infra/sglang/test.sh

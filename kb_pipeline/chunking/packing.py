@@ -51,7 +51,7 @@ def chunk(elements: Sequence[Element], settings: ChunkingSettings) -> list[Chunk
 def _chunks(elements: Sequence[Element], settings: ChunkingSettings) -> list[Chunk]:
     cap = settings.max_tokens // _PATH_SHARE if settings.prefix_section_path else None
     sections = merge_small(build_sections(elements, cap), settings.min_tokens, settings.max_tokens)
-    groups = [(section, group) for section in sections for group in _groups(section, settings)]
+    groups = [(section, group) for section in sections for group in _groups(section, settings) if _join(group)]
     texts = [_join(group) for _, group in groups]
     sent = [_as_sent(section, text, settings) for (section, _), text in zip(groups, texts, strict=True)]
     return [

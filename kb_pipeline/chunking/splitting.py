@@ -13,8 +13,9 @@ from functools import partial
 from kb_pipeline.chunking.tokens import QUARTERS, count_each, count_tokens, reach
 
 _CLOSERS = "”’」』）》】\"')\\]"
-_SENTENCE_END = re.compile(rf"[。！？；…]+[{_CLOSERS}]*\s*|[.!?]+[{_CLOSERS}]*\s+|\n\s*")
-_CLAUSE_END = re.compile(r"[，、：]\s*|[,;:]\s+|[—–]+\s*|\s+[|/]\s+")
+# Runs are tried from their beginning alone: from each of their characters, a long one would take hours.
+_SENTENCE_END = re.compile(rf"[。！？；…]+[{_CLOSERS}]*\s*|(?<![.!?])[.!?]+[{_CLOSERS}]*\s+|\n\s*")
+_CLAUSE_END = re.compile(r"[，、：]\s*|[,;:]\s+|[—–]+\s*|(?<!\s)\s+[|/]\s+")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|Nos|Fig|Eq|Sec|Art|Vol|pp?|vs|etc|cf|al|approx|Inc|Ltd|Co|Corp|Jan|Feb|Mar|Apr"
     r"|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|e\.g|i\.e|a\.m|p\.m)|\b[A-Z]|\b\d{1,2})\.$"

@@ -58,6 +58,7 @@ def serve(
     _prepare_this_process(credentials)
     prepare()
     _limit(memory_mb)
+    _say_nothing()
     out_of_memory = pickle.dumps(_out_of_memory(memory_mb))  # made now: later there may be no room for it
     pid, threads, mapped = os.getpid(), threading.active_count(), _mapped_bytes()
     send(channel, b"")
@@ -186,6 +187,14 @@ def _limit(memory_mb: int) -> None:
     most = _mapped_bytes() + 2 * memory_mb * _MIB
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _say_nothing() -> None:
+    """Libraries complain about documents where logs are written, and quote them: nobody hears that."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _end_with_the_run() -> None:

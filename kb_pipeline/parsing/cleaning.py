@@ -24,6 +24,8 @@ _DIVIDED_CODE = re.compile("[\ufffe\u00ad]\n?")
 _ENDS_AT = re.compile("[A-Za-z0-9]@$")
 _ENDS_LATIN = re.compile("[A-Za-z0-9]$")
 _STARTS_AT = re.compile("@[A-Za-z0-9]")
+# So much of what is joined so far decides how the next line follows it: to look at all of it each time takes hours.
+_TAIL = 100
 
 _LANGUAGE_SAMPLE = 20_000
 _ENGLISH = re.compile("[A-Za-z]{2,}")
@@ -34,7 +36,7 @@ _SCRIPTS = (
     ("ko", re.compile("[\uac00-\ud7a3]+")),
     ("zh", _HAN),
     ("en", _ENGLISH),
-    ("und", re.compile("[A-Za-z]*[\u00c0-\u024f]+[A-Za-z]*")),
+    ("und", re.compile("[\u00c0-\u024f]+")),
     ("ru", re.compile("[\u0400-\u04ff]+")),
     ("ar", re.compile("[\u0600-\u06ff]+")),
     ("he", re.compile("[\u0590-\u05ff]+")),
@@ -75,15 +77,18 @@ def join_lines(lines: Iterable[str]) -> str:
     A word divided at a line end (U+FFFE from pdfium, or a soft hyphen) is put together again, and so is a mail address
     divided beside its @: in two pieces nothing would know it for one.
     """
-    text = ""
+    pieces: list[str] = []
+    tail = ""
     for line in (piece.strip() for piece in lines):
-        if text.endswith(("\ufffe", "\u00ad")):
-            text = text[:-1] + ("-" if _HYPHENATED.search(text) else "") + line
-        elif not text or not line or _runs_on(text, line):
-            text += line
-        else:
-            text = f"{text} {line}"
-    return fold(text)
+        if tail.endswith(("\ufffe", "\u00ad")):
+            line = f"-{line}" if _HYPHENATED.search(tail) else line
+            pieces[-1], tail = pieces[-1][:-1], tail[:-1]
+        elif tail and line and not _runs_on(tail, line):
+            line = f" {line}"
+        if line:
+            pieces.append(line)
+            tail = (tail + line)[-_TAIL:]
+    return fold("".join(pieces))
 
 
 def join_code(lines: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import Sequence
 
 import olefile  # type: ignore[import-untyped]
 
@@ -80,17 +81,47 @@ def _check_sizes(entries: list[zipfile.ZipInfo], kind: str) -> None:
         )
 
 
+def check_chains(data: bytes) -> None:
+    """Raise CorruptDocument if `data` is an OLE2 file with a chain of sectors that never ends: calamine follows such a
+    chain until there is no memory left, and ends the process."""
+    if not data.startswith(_OLE_MAGIC):
+        return
+    try:
+        with olefile.OleFileIO(io.BytesIO(data)) as container:
+            container.loadminifat()
+            endless = _goes_round(container.fat) or _goes_round(container.minifat)
+    except (OSError, ValueError, IndexError, TypeError) as error:
+        raise _unreadable_ole(error) from None
+    if endless:
+        raise CorruptDocument("The OLE2 file refers to itself without end.", "Fetch or save the file again.")
+
+
+def _goes_round(following: Sequence[int]) -> bool:
+    """Whether a chain, in which each number is the place of the next, comes back to where it was."""
+    seen = [0] * len(following)
+    for start in range(len(following)):
+        at = start
+        while at < len(following) and not seen[at]:
+            seen[at] = start + 1
+            at = following[at]
+        if at < len(following) and seen[at] == start + 1:
+            return True
+    return False
+
+
 def check_ole(data: bytes) -> None:
     """Raise what an OLE2 file is here: EncryptedDocument for a protected modern file, else UnsupportedFormat."""
     try:
         with olefile.OleFileIO(io.BytesIO(data)) as container:
             encrypted = container.exists("EncryptedPackage") or container.exists("EncryptionInfo")
     except (OSError, ValueError, IndexError) as error:
-        raise CorruptDocument(
-            f"The OLE2 file cannot be read ({type(error).__name__}).", "Fetch or save the file again."
-        ) from None
+        raise _unreadable_ole(error) from None
     if encrypted:
         raise EncryptedDocument("The Office file is protected by a password.", "Save it without a password.")
     raise UnsupportedFormat(
         "unsupported format: legacy Office (OLE2), see docs/formats.md", "Save it as docx, xlsx or pptx."
     )
+
+
+def _unreadable_ole(error: Exception) -> CorruptDocument:
+    return CorruptDocument(f"The OLE2 file cannot be read ({type(error).__name__}).", "Fetch or save the file again.")

@@ -22,6 +22,9 @@ from kb_pipeline.parsing.ruling import Rule, grids
 LEAST_CONFIDENCE = 0.5
 # Longer sides are scaled down by the engine: a page of A4 at 200 dots an inch has 2,339.
 LONGEST_SIDE = 2400
+# What is longer and narrower is a rule or a spacer: the engine would make the short side 30 pixels, the long one to
+# match.
+MOST_STRETCHED = LONGEST_SIDE // 30
 # Lines slanted this much against the page (degrees) are stamps and watermarks.
 SLANTED = 8.0
 # Shorter strokes than this share of a picture's width are no rules of a table.
@@ -37,6 +40,8 @@ BOX_MARGIN = 0.3  # what boxes are wider than their text, in characters' heights
 
 def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> list[Line]:
     """Lines and ruled tables of `image` (height x width x 3, uint8, RGB), as they are read; lengths in points."""
+    if max(image.shape[:2]) > MOST_STRETCHED * min(image.shape[:2]):
+        return []
     image, result = _upright(image)
     if result.boxes is None:
         return []

@@ -149,15 +149,20 @@ def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int, hi
     return Line(
         text=told,
         page=page,
-        size=pdfium.FPDFText_GetFontSize(content, first) * math.hypot(matrix.c, matrix.d),
-        left=start.left,
-        right=end.right,
-        bottom=start.bottom,
-        angle=math.degrees(math.atan2(matrix.b, matrix.a)),
+        size=_finite(abs(pdfium.FPDFText_GetFontSize(content, first)) * math.hypot(matrix.c, matrix.d)),
+        left=_finite(start.left),
+        right=_finite(end.right),
+        bottom=_finite(start.bottom),
+        angle=_finite(math.degrees(math.atan2(matrix.b, matrix.a))),
         bold=bold and bold_last,
         mono=mono and mono_last,
         page_height=high,
     )
+
+
+def _finite(length: float) -> float:
+    """`length`, or 0 where the file's numbers lead out of those that can be compared."""
+    return length if math.isfinite(length) else 0.0
 
 
 def _letters(content: pdfium.FPDF_TEXTPAGE, index: int) -> tuple[bool, bool]:

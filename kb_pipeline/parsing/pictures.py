@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from PIL import UnidentifiedImageError
-
 from kb_pipeline.identity import sha256_hex
 from kb_pipeline.parsing.cleaning import join_lines
 from kb_pipeline.parsing.layout import groups
@@ -37,8 +35,10 @@ class Pictures:
 
         try:
             image = next(frames(data))
-        except (UnidentifiedImageError, OSError, ValueError, StopIteration):
-            return []  # a drawing, or a format that no browser shows
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - Pillow raises SyntaxError, struct.error, its own, and more
+            return []  # a drawing, a format that no browser shows, or broken: that costs the picture alone
         height, width = image.shape[:2]
         if width < LEAST_WIDTH or height < LEAST_HEIGHT or height * width > self._left:
             return []

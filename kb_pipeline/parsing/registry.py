@@ -64,7 +64,9 @@ _PARTITIONERS = {
 }
 
 
-_XML_ERR_NO_MEMORY = 2  # what libxml2 calls it when it gets no memory; lxml makes a syntax error of that
+_XML_ERR_NO_MEMORY = 2  # what libxml2 calls it when it gets no memory
+
+_PANIC = "PanicException"  # of parsers in Rust; it is no Exception
 
 
 def parser_of(media_type: str) -> Parser:
@@ -107,12 +109,13 @@ def parse(data: bytes, media_type: str) -> list[Element]:
     except RecursionError:
         raise CorruptDocument(f"{parser.__name__}: the document is nested too deeply.") from None
     except Exception as error:  # noqa: BLE001  # the boundary to third-party parsers, which raise anything
-        if type(error).__name__ == "XMLSyntaxError" and getattr(error, "code", None) == _XML_ERR_NO_MEMORY:
+        if _lacked_memory(error):
             raise _out_of_memory(parser) from None
-        raise CorruptDocument(
-            f"{parser.__name__} cannot read the document ({type(error).__name__}).",
-            "Open it in its own application and save it again.",
-        ) from None
+        raise _unreadable(parser, error) from None
+    except BaseException as error:
+        if type(error).__name__ != _PANIC:
+            raise
+        raise _unreadable(parser, error) from None
     if not elements:
         raise NoText("The document opens and holds no text.")
     return elements
@@ -122,6 +125,20 @@ def _type_of(opened: bytes, media_type: str) -> str:
     """What a file turns out to be when it is unlocked; before, an extension or nothing told."""
     found = types.detect(opened[: types.HEAD_BYTES], "")
     return media_type if found == types.UNKNOWN else found
+
+
+def _unreadable(parser: Parser, error: BaseException) -> CorruptDocument:
+    return CorruptDocument(
+        f"{parser.__name__} cannot read the document ({type(error).__name__}).",
+        "Open it in its own application and save it again.",
+    )
+
+
+def _lacked_memory(error: Exception) -> bool:
+    """Whether a library had no memory and calls that something else: lxml a syntax error, onnxruntime its own."""
+    if type(error).__name__ == "XMLSyntaxError":
+        return getattr(error, "code", None) == _XML_ERR_NO_MEMORY
+    return type(error).__name__ == "ONNXRuntimeError" and "bad_alloc" in str(error)
 
 
 def _out_of_memory(parser: Parser) -> MemoryLimitExceeded:

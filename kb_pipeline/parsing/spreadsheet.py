@@ -20,7 +20,7 @@ import python_calamine
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import EncryptedDocument
 from kb_pipeline.parsing.cleaning import clean, table
-from kb_pipeline.parsing.container import check_ooxml
+from kb_pipeline.parsing.container import check_chains, check_ooxml
 from kb_pipeline.parsing.decoding import decode
 
 _DELIMITERS = ",\t;|"
@@ -48,6 +48,7 @@ def _openpyxl_rows(sheet: Any) -> Iterator[list[str]]:
 
 def parse_xls(data: bytes) -> list[Element]:
     """A workbook of Excel 97 to 2003, or of OpenDocument, as parse_xlsx reads newer ones."""
+    check_chains(data)
     try:
         workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
     except python_calamine.PasswordError:

@@ -12,6 +12,8 @@ _AROUND = (
 )
 _HEADINGS = ".//h1 | .//h2"
 MAX_SPAN = 1000
+# Cells that spans may add to the tables of a page; further ones are ignored.
+MOST_ADDED = 50_000
 
 
 def without_surroundings(markup: str) -> str:
@@ -33,13 +35,15 @@ def without_surroundings(markup: str) -> str:
             else:
                 main.insert(place, heading)
         around.drop_tree()
+    room = MOST_ADDED
     for table in root.iter("table"):
-        _spread(table)
+        room = _spread(table, room)
     return str(etree.tostring(root, encoding="unicode", method="html"))
 
 
-def _spread(table: etree._Element) -> None:
-    """Cells over several rows are repeated in each; over several columns, empty cells follow them."""
+def _spread(table: etree._Element, room: int) -> int:
+    """Cells over several rows are repeated in each; over several columns, empty cells follow them. At most about `room`
+    are added; how many more might be comes back."""
     rows = [row for row in table.iter("tr") if next(row.iterancestors("table")) is table]
     pending: dict[int, tuple[int, etree._Element]] = {}
     for row in rows:
@@ -47,6 +51,7 @@ def _spread(table: etree._Element) -> None:
         for cell in [*row.xpath("./td | ./th"), None]:
             while column in pending:
                 left, above = pending.pop(column)
+                room -= 1
                 copy = etree.fromstring(etree.tostring(above, with_tail=False))
                 if cell is None:
                     row.append(copy)
@@ -57,11 +62,17 @@ def _spread(table: etree._Element) -> None:
                 column += 1
             if cell is None:
                 break
-            column = _place(cell, column, pending)
+            first, column = column, _place(cell, column, pending, spans=room > 0)
+            room -= column - first - 1
+        if room <= 0:
+            pending.clear()
+    return room
 
 
-def _place(cell: etree._Element, column: int, pending: dict[int, tuple[int, etree._Element]]) -> int:
+def _place(cell: etree._Element, column: int, pending: dict[int, tuple[int, etree._Element]], *, spans: bool) -> int:
     down, across = _span(cell, "rowspan"), _span(cell, "colspan")
+    if not spans:
+        return column + 1
     if down > 1:
         pending[column] = (down - 1, cell)
     for further in range(1, across):

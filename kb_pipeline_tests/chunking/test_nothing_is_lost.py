@@ -1,13 +1,12 @@
 """For any document: all text comes out again in order, within the size limit, and always the same."""
 
-from collections.abc import Iterable
-
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kb_pipeline.chunking import chunk, estimate_tokens
-from kb_pipeline.contracts import Chunk, Element
+from kb_pipeline.contracts import Element
 from kb_pipeline.settings import ChunkingSettings
+from kb_pipeline_tests.chunking.invariants import body_comes_in_order, every_heading_stands_somewhere, ink, sent
 
 WORDS = [
     *("年假", "员工手册第三章", "漢", "한국어", "۵", "😀", "e\u0301", "\u200d"),
@@ -30,16 +29,6 @@ SETTINGS = st.builds(
 )
 
 
-def ink(texts: Iterable[str]) -> str:
-    """What is left without white space."""
-    return "".join("".join(texts).split())
-
-
-def sent(of: Chunk, settings: ChunkingSettings) -> str:
-    path = " > ".join(of.section_path)
-    return f"{path}\n{of.text}" if settings.prefix_section_path and path else of.text
-
-
 @given(st.lists(BODIES, max_size=8), SETTINGS)
 def test_the_text_of_a_document_without_headings_and_tables_is_that_of_its_chunks(
     elements: list[Element], settings: ChunkingSettings
@@ -52,11 +41,8 @@ def test_body_text_comes_in_order_and_every_heading_somewhere(
     elements: list[Element], settings: ChunkingSettings
 ) -> None:
     chunks = chunk(elements, settings)
-    letters = iter(ink(c.text for c in chunks))
-    assert all(letter in letters for letter in ink(e.text for e in elements if e.kind != "title"))
-    somewhere = {ink([title]) for c in chunks for title in c.section_path}
-    text = ink(c.text for c in chunks)
-    assert all(ink([e.text]) in somewhere or ink([e.text]) in text for e in elements if e.kind == "title")
+    assert body_comes_in_order(elements, chunks)
+    assert every_heading_stands_somewhere(elements, chunks)
 
 
 @given(st.lists(st.one_of(BODIES, TABLES, TITLES), max_size=12), SETTINGS)

@@ -88,3 +88,9 @@ def test_a_short_last_chunk_takes_from_the_one_before_it() -> None:
     elements = [Element("字" * 15, "paragraph") for _ in range(7)]
     chunks = chunk(elements, ChunkingSettings(max_tokens=100, min_tokens=24))
     assert [estimate_tokens(c.text) for c in chunks] == [79, 31]
+
+
+def test_a_long_gap_between_two_words_makes_no_chunk_without_text() -> None:
+    chunks = chunk([Element("a" + "\n" * 3000 + "b", "code")], ChunkingSettings(max_tokens=16))
+    assert [each.text for each in chunks] == ["a", "b"]
+    assert [each.ordinal for each in chunks] == [0, 1]

@@ -112,6 +112,14 @@ def _steps(then: float) -> str:
     return "all parts"
 
 
+def _say() -> None:
+    """As libraries in Python and others do."""
+    print("secret text of a document")
+    print("secret text of a document", file=sys.stderr, flush=True)
+    os.write(1, b"secret text of a document")
+    os.write(2, b"secret text of a document")
+
+
 def _recurse() -> int:
     return _recurse() + 1
 
@@ -139,6 +147,7 @@ _ACTS: dict[str, Callable[[], object]] = {
     "raise SystemExit": _raise(SystemExit, "leaving"),
     "raise KeyboardInterrupt": _raise(KeyboardInterrupt),
     "recurse": _recurse,
+    "say": _say,
     "return what cannot be sent": lambda: lambda: None,
     "return 100 MB": lambda: bytes(100_000_000),
     "return 10 MB": lambda: bytes(10_000_000),

@@ -178,6 +178,21 @@ def test_replacing_a_worker_costs_little_because_the_fork_server_has_the_parsers
     assert float(seconds) < 10
 
 
+SAYING = """
+from kb_pipeline.execution.local import Limits, LocalWorkers
+from kb_pipeline_tests.execution.jobs import act
+
+with LocalWorkers(act, Limits(60.0, 512, 1)) as pool:
+    print(*pool.run([(0, "say"), (1, "")]))
+"""
+
+
+def test_what_libraries_say_of_a_document_reaches_no_log() -> None:
+    done = subprocess.run([sys.executable, "-c", SAYING], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "((0, 'say'), None) ((1, ''), 1)"
+    assert "secret" not in done.stderr
+
+
 HANGING = """
 from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline_tests.execution.jobs import act

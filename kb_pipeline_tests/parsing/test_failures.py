@@ -151,3 +151,17 @@ def test_running_out_of_memory_is_told_apart(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(text, "parse_text", exhausted)
     with pytest.raises(MemoryLimitExceeded):
         parse(b"x", types.TEXT)
+
+
+def test_a_parser_in_rust_that_panics_cannot_read_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        """As pyo3's, which is no Exception."""
+
+    def panicking(_data: bytes) -> list[object]:
+        raise PanicException(SECRET)
+
+    monkeypatch.setattr(text, "parse_text", panicking)
+    with pytest.raises(CorruptDocument) as caught:
+        parse(b"x", types.TEXT)
+    assert "PanicException" in str(caught.value)
+    assert SECRET not in str(caught.value)

@@ -1,6 +1,8 @@
 """Pictures of text: recognised, laid out, and only where there is nothing better."""
 
 import io
+import struct
+import zlib
 
 import pytest
 from PIL import ExifTags, Image, ImageDraw, ImageFont
@@ -13,6 +15,7 @@ from kb_pipeline.media_type import PDF
 from kb_pipeline.parsing import parse
 from kb_pipeline.parsing.ocr import frames
 from kb_pipeline.parsing.options import ParseOptions, Strategy, reading_with
+from kb_pipeline.parsing.pictures import Pictures
 from kb_pipeline_tests.parsing.test_pdf import pdf
 
 STRATEGIES: tuple[Strategy, ...] = ("auto", "fast", "ocr")
@@ -122,3 +125,10 @@ def test_the_strategy_says_whether_pictures_or_text_layers_count() -> None:
 
 def test_a_stamp_on_a_scan_is_no_text_layer() -> None:
     assert WORDS[1] in " ".join(element.text for element in read(scanned(*WORDS, layer="p. 7"), "auto"))
+
+
+def test_a_picture_in_a_document_that_cannot_be_opened_costs_itself_alone() -> None:
+    """One that says it has 3.6 thousand million pixels, which Pillow refuses, and one that ends in its header."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\0IDAT" + bytes(20)
+    assert [Pictures().paragraphs(data) for data in (bomb, bomb[:20])] == [[], []]

@@ -158,3 +158,11 @@ def test_bold_lines_of_the_body_s_size_are_titles_below_those_by_size() -> None:
 
     titles = [(e.text, e.level) for e in parse(pdf(write), PDF) if e.kind == "title"]
     assert titles == [("Handbook", 1), ("Scope", 2), ("Limits", 2)]
+
+
+def test_letters_of_a_negative_size_turned_the_right_way_up_are_letters() -> None:
+    """Programs that count from the upper edge write fonts so."""
+    text = "(The supplier delivers within the agreed time to the) Tj 0 14 Td (office of the customer.) Tj"
+    lines = f"BT /F1 -12 Tf -1 0 0 -1 60 700 Tm {text} ET"
+    (element,) = parse(pdf(lambda canvas: canvas._code.append(lines)), PDF)
+    assert element.text == "The supplier delivers within the agreed time to the office of the customer."

@@ -1,0 +1,102 @@
+"""Small documents that once took a worker's time, its memory or its life. Each goes through all stages in a limited
+worker, as in a sync; a document that fails again takes twenty seconds at most."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+
+import pytest
+from PIL import Image
+
+from kb_pipeline.execution.local import Limits, LocalWorkers
+from kb_pipeline.stages import PRELOAD
+from kb_pipeline_tests.fuzzing.documents import Case
+from kb_pipeline_tests.fuzzing.job import FuzzJob, Verdict
+
+Read = Callable[[str, bytes], str]
+
+LIMITS = Limits(seconds=20, memory_mb=1024, workers=1)
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
+    """What becomes of a document: "ok" or the name of an error, if nothing was wrong with that."""
+    job = FuzzJob(str(tmp_path_factory.mktemp("cases")), LIMITS.memory_mb)
+    with LocalWorkers(job, LIMITS, PRELOAD) as workers:
+
+        def read(key: str, data: bytes) -> str:
+            ((_, answer),) = workers.run([Case(0, key, data, strategy="auto")])
+            assert isinstance(answer, Verdict), answer
+            assert not answer.violations
+            return answer.ended
+
+        yield read
+
+
+@pytest.mark.parametrize("key", ["deep.org", "deep.rst"])
+def test_lists_in_lists(read: Read, key: str) -> None:
+    """pandoc takes eight seconds for 320, and ever more."""
+    assert read(key, b"\n".join(b"  " * depth + b"- x" for depth in range(2000))) == "CorruptDocument"
+    assert read(key, b"\n\n".join(b"  " * depth + b"- x" for depth in range(50))) == "ok"
+
+
+def test_cells_over_a_million_places(read: Read) -> None:
+    row = b"<tr><td colspan=1000 rowspan=1000>x<td>y</tr>"
+    assert read("wide.html", b"<table>" + row * 500 + b"</table>") == "ok"
+
+
+@pytest.mark.parametrize("text", ["a\n" * 100_000, "字\n" * 100_000, "a" + "\t" * 100_000 + "b", "a" + "." * 100_000])
+def test_a_hundred_thousand_lines_or_marks_in_one_paragraph(read: Read, text: str) -> None:
+    assert read("long.md", text.encode()) == "ok"
+    assert read("long.csv", text.encode()) == "ok"
+
+
+def test_a_book_that_names_a_chapter_ten_thousand_times(read: Read) -> None:
+    """pandoc reads it as often as it is named."""
+    assert read("book.epub", book(chapters=10_000)) == "CorruptDocument"
+    assert read("book.epub", book(chapters=1)) == "ok"
+
+
+def book(chapters: int) -> bytes:
+    """An EPUB with one chapter, named so often."""
+    file, reference = io.BytesIO(), '<itemref idref="a"/>'
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("mimetype", "application/epub+zip", zipfile.ZIP_STORED)
+        package.writestr(
+            "META-INF/container.xml",
+            '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container" version="1.0"><rootfiles>'
+            '<rootfile full-path="a.opf" media-type="application/oebps-package+xml"/></rootfiles></container>',
+        )
+        package.writestr(
+            "a.opf",
+            '<package xmlns="http://www.idpf.org/2007/opf" version="3.0"><metadata/><manifest>'
+            '<item id="a" href="a.xhtml" media-type="application/xhtml+xml"/></manifest>'
+            f"<spine>{reference * chapters}</spine></package>",
+        )
+        package.writestr("a.xhtml", "<html><body><p>Delivery within ten days.</p></body></html>")
+    return file.getvalue()
+
+
+def test_words_of_twenty_thousand_letters(read: Read) -> None:
+    """Whether letters with accents follow was looked up for each of its endings."""
+    assert read("word.txt", ("字é " + "nospace" * 3000 + "\n\n").encode() * 30) == "ok"
+
+
+def test_a_spacer_is_no_text(read: Read) -> None:
+    """A picture of one line of pixels is made 30 high, and as wide as goes with that, before anyone looks at it."""
+    file = io.BytesIO()
+    Image.new("L", (400, 1)).save(file, "GIF")
+    assert read("spacer.gif", file.getvalue()) == "NoText"
+
+
+def test_a_chain_of_sectors_that_never_ends(read: Read) -> None:
+    """An OLE2 file whose directory goes on in itself."""
+    header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH6x", 0x3E, 3, 0xFFFE, 9, 6)
+    header += struct.pack("<10I", 0, 1, 1, 0, 4096, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0, 0) + b"\xff" * 432
+    table = struct.pack("<II", 0xFFFFFFFD, 1) + b"\xff" * 504
+    root = "Root Entry".encode("utf-16-le").ljust(64, b"\0") + struct.pack("<HBB", 22, 5, 1) + b"\xff" * 12
+    directory = (root + bytes(36) + struct.pack("<III", 0xFFFFFFFE, 0, 0)).ljust(512, b"\0")
+    assert read("endless.xls", header + table + directory) == "CorruptDocument"
