@@ -5,13 +5,13 @@ from __future__ import annotations
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import NoText
 from kb_pipeline.parsing.layout import assemble
-from kb_pipeline.parsing.ocr import frames, read_page
+from kb_pipeline.parsing.ocr import frames, read_page, read_strip
 
 
 def parse_image(data: bytes) -> list[Element]:
     """Titles and paragraphs of every picture in the file; the page counts them. Raises NoText."""
     read = [read_page(frame, number) for number, frame in enumerate(frames(data), start=1)]
-    lines = [line for page in read for line in page]
+    lines = [line for page in read for line in page] or read_strip(next(frames(data)), 1)
     if not lines:
         raise NoText("No text was recognised in the picture.", "Nothing, if it shows none.")
     return assemble(lines, len(read))

@@ -96,7 +96,7 @@ def assemble(lines: list[Line], pages: int) -> list[Element]:
 
 def without_furniture(lines: list[Line], pages: int) -> list[Line]:
     """Without page headers, footers and watermarks: lines at a page's edge, or oblique ones, that most pages share, and
-    numbers of pages at an edge.
+    numbers of pages at an edge. Where nothing else would be left, all stays.
 
     Digits are all alike in the comparison, because page numbers differ. On two pages alone a line counts as shared if
     it stands in the margin, at one height on both.
@@ -110,7 +110,7 @@ def without_furniture(lines: list[Line], pages: int) -> list[Line]:
         margin = [line for line in edge if _in_margin(line)]
         furniture |= _shared(margin, lambda line: (_pattern(line), round(line.bottom / SAME_HEIGHT)), 2)
     furniture |= _shared(oblique, lambda line: _pattern(line), max(MIN_PAGES_FOR_WATERMARK, pages / 2))
-    return [line for line in lines if id(line) not in furniture]
+    return [line for line in lines if id(line) not in furniture] or lines
 
 
 def _shared(lines: list[Line], alike: Callable[[Line], Hashable], least: float) -> set[int]:

@@ -20,12 +20,16 @@ from kb_pipeline.parsing.ruling import Rule, grids
 
 # Below this the recognizer guesses; it is rapidocr's own default.
 LEAST_CONFIDENCE = 0.5
+# A picture that is taken for a line as a whole is one only if the recognizer is sure.
+CERTAIN = 0.8
 # Longer sides are scaled down by the engine: a page of A4 at 200 dots an inch has 2,339.
 LONGEST_SIDE = 2400
 # Lines slanted this much against the page (degrees) are stamps and watermarks.
 SLANTED = 8.0
 # Shorter strokes than this share of a picture's width are no rules of a table.
 RULE_SHARE = 0.02
+# The mean of what is drawn, from 0 to 255, above which it would not be seen on white.
+LIGHT = 200
 _LETTER_SHARE = 0.75
 LATIN_WIDTH = 0.52  # of a character's height, on average of a text
 BOX_MARGIN = 0.3  # what boxes are wider than their text, in characters' heights
@@ -48,6 +52,19 @@ def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> li
     ]
     tables = grids([level.rule(*ends) for ends in _strokes(image)])
     return reading_order(with_tables(reading_order(lines), tables))
+
+
+def read_strip(image: np.ndarray, page: int) -> list[Line]:
+    """A picture cut out so closely around one line that no line is found in it, read as that line; none if it shows
+    none."""
+    engine = _engine()
+    upright, _ = engine.cls_and_rotate([np.ascontiguousarray(image[:, :, ::-1])])
+    read = engine.recognize_txt(upright)
+    (text,), (confidence,) = read.txts, read.scores
+    if not text.strip() or confidence < CERTAIN:
+        return []
+    height, width = image.shape[:2]
+    return [Line(text.strip(), page, _LETTER_SHARE * height, 0.0, float(width), 0.0, page_height=float(height))]
 
 
 class _Leveller:
@@ -119,8 +136,21 @@ def frames(data: bytes) -> Iterator[np.ndarray]:
     """The pictures of an image file, one or (tiff, gif) several, upright, in RGB."""
     from PIL import Image, ImageOps, ImageSequence
 
+    if data[4:8] == b"ftyp":
+        import pi_heif
+
+        pi_heif.register_heif_opener()
     with Image.open(BytesIO(data)) as image:
         for frame in ImageSequence.Iterator(image):
             upright = ImageOps.exif_transpose(frame).convert("RGBA")
-            paper = Image.new("RGBA", upright.size, "white")  # what is transparent shows the page behind it
-            yield np.asarray(Image.alpha_composite(paper, upright).convert("RGB"))
+            light = _is_light(np.asarray(upright))
+            paper = Image.new("RGBA", upright.size, "black" if light else "white")
+            seen = np.asarray(Image.alpha_composite(paper, upright).convert("RGB"))
+            yield 255 - seen if light else seen
+
+
+def _is_light(image: np.ndarray) -> bool:
+    """Whether what is drawn on a transparent ground is so light that it would not be seen on a white page."""
+    weight = image[:, :, 3].astype(float)
+    drawn = (image[:, :, :3].mean(axis=2) * weight).sum() / (weight.sum() or 1.0)
+    return bool(drawn > LIGHT and not weight.all())

@@ -87,3 +87,14 @@ def test_the_strategy_says_whether_pictures_or_text_layers_count() -> None:
 
 def test_a_stamp_on_a_scan_is_no_text_layer() -> None:
     assert WORDS[1] in " ".join(element.text for element in read(scanned(*WORDS, layer="p. 7"), "auto"))
+
+
+def test_a_strip_cut_out_around_one_line_is_that_line_and_light_letters_are_seen_on_nothing() -> None:
+    strip = Image.new("RGB", (110, 18), "white")
+    ImageDraw.Draw(strip).text((4, 2), "Annual leave", fill="black", font=ImageFont.load_default(14))
+    assert [e.text for e in parse(png(strip), "image/png")] == ["Annual leave"]
+    clear = Image.new("RGBA", (1200, 300), (255, 255, 255, 0))
+    ImageDraw.Draw(clear).text((100, 100), WORDS[0], fill="white", font=ImageFont.load_default(60))
+    assert [e.text for e in parse(png(clear), "image/png")] == [WORDS[0]]
+    with pytest.raises(NoText):
+        parse(png(Image.new("RGB", (110, 18), "green")), "image/png")
