@@ -24,14 +24,16 @@ from kb_pipeline.parsing.headings import (
 # Fewer pages cannot show what repeats.
 MIN_PAGES_FOR_FURNITURE = 3
 MIN_PAGES_FOR_WATERMARK = 2
-EDGE_LINES = 2
-MARGIN_SHARE = 0.09
+EDGE_ROWS = 2
+# On so few pages that they prove little, what repeats must stand in the margin; on more, at least this far out.
+MARGIN_SHARE, OUTER_SHARE = 0.09, 0.16
 SAME_HEIGHT = 4.0  # points; what is set by a program stands at one height, a scan is a little off
 _PAGE_NUMBER = re.compile(
     r"第\s*\d+\s*页(?:\s*[/,，]?\s*共\s*\d+\s*页)?|page\s+\d+(?:\s+of\s+\d+)?|[-–—]\s*\d+\s*[-–—]"
     r"|\d+\s*/\s*\d+",
     re.IGNORECASE,
 )
+_NUMBERS = re.compile(r"\d+|^[ivxlc]+$")
 # The body is set in the largest size that carries this share of the characters (listings may outweigh it, smaller);
 # a heading is set at least this much larger.
 BODY_SHARE = 0.25
@@ -56,6 +58,7 @@ class Line:
     degrees, 0 for level text.
 
     `table`: a whole table instead, its rows in `text`; `height` is that of a table, else the letters' size is taken.
+    `outline`: the level at which the document's own outline names it.
     """
 
     text: str
@@ -70,6 +73,7 @@ class Line:
     table: bool = False
     height: float = 0.0
     page_height: float = 0.0
+    outline: int | None = None
 
     @property
     def top(self) -> float:
@@ -101,13 +105,14 @@ def without_furniture(lines: list[Line], pages: int) -> list[Line]:
     Digits are all alike in the comparison, because page numbers differ. On two pages alone a line counts as shared if
     it stands in the margin, at one height on both.
     """
-    edge = [line for page in _by_page(lines) for line in _edge(page)]
+    ends = [line for page in _by_page(lines) for line in _ends(page)]
+    edge = [line for line in ends if _is_outside(line, OUTER_SHARE)]
     oblique = [line for line in lines if line.oblique]
-    furniture = {id(line) for line in edge if _PAGE_NUMBER.fullmatch(line.text.strip())}
+    furniture = {id(line) for line in ends if _PAGE_NUMBER.fullmatch(line.text.strip())}
     if pages >= MIN_PAGES_FOR_FURNITURE:
         furniture |= _shared(edge, lambda line: _pattern(line), max(MIN_PAGES_FOR_FURNITURE, pages / 2))
     elif pages == 2:
-        margin = [line for line in edge if _in_margin(line)]
+        margin = [line for line in edge if _is_outside(line, MARGIN_SHARE)]
         furniture |= _shared(margin, lambda line: (_pattern(line), round(line.bottom / SAME_HEIGHT)), 2)
     furniture |= _shared(oblique, lambda line: _pattern(line), max(MIN_PAGES_FOR_WATERMARK, pages / 2))
     return [line for line in lines if id(line) not in furniture] or lines
@@ -119,18 +124,20 @@ def _shared(lines: list[Line], alike: Callable[[Line], Hashable], least: float) 
     return {id(line) for line in lines if on_pages[alike(line)] >= least}
 
 
-def _in_margin(line: Line) -> bool:
-    margin = MARGIN_SHARE * line.page_height
-    return line.page_height > 0 and (line.bottom < margin or line.top > line.page_height - margin)
+def _is_outside(line: Line, share: float) -> bool:
+    margin = share * line.page_height
+    return line.bottom < margin or line.top > line.page_height - margin
 
 
-def _edge(page: list[Line]) -> list[Line]:
-    ordered = sorted(page, key=lambda line: line.bottom)
-    return ordered[:EDGE_LINES] + ordered[-EDGE_LINES:]
+def _ends(page: list[Line]) -> list[Line]:
+    """The lines of the first and last rows of a page."""
+    heights = sorted({round(line.bottom / SAME_HEIGHT) for line in page})
+    ends = {*heights[:EDGE_ROWS], *heights[-EDGE_ROWS:]}
+    return [line for line in page if round(line.bottom / SAME_HEIGHT) in ends]
 
 
 def _pattern(line: Line) -> str:
-    return re.sub(r"\d+", "0", line.text)
+    return _NUMBERS.sub("0", line.text)
 
 
 def _by_page(lines: list[Line]) -> list[list[Line]]:
@@ -138,12 +145,20 @@ def _by_page(lines: list[Line]) -> list[list[Line]]:
 
 
 def with_bullets(lines: list[Line]) -> list[Line]:
-    """Bullets that the file draws apart from their items, put in front of the item on the same height."""
-    alone = {(line.page, round(line.bottom)) for line in lines if is_bullet(line.text)}
+    """Bullets that the file draws apart from their items, put in front of the item on the same height. A mark that does
+    not begin its row is text, as in a table."""
+    begins: dict[tuple[int, int], list[Line]] = {}
+    for line in lines:
+        begins.setdefault((line.page, round(line.bottom)), []).append(line)
+    items: set[int] = set()
+    bullets: set[int] = set()
+    for row in begins.values():
+        first, *others = sorted(row, key=lambda line: line.left) if len(row) > 1 else row
+        if is_bullet(first.text):
+            bullets.add(id(first))
+            items |= {id(line) for line in others[:1]}
     return [
-        replace(line, text=f"• {line.text}") if (line.page, round(line.bottom)) in alone else line
-        for line in lines
-        if not is_bullet(line.text)
+        replace(line, text=f"• {line.text}") if id(line) in items else line for line in lines if id(line) not in bullets
     ]
 
 
@@ -170,10 +185,12 @@ def _same_row(before: Line, line: Line) -> bool:
 @dataclass(frozen=True, slots=True)
 class Levels:
     """Heading level of each rounded font size that is clearly larger than the body's, 1 for the largest; `bold` is that
-    of bold lines of the body's size, None where much of the body is bold."""
+    of bold lines of the body's size, None where much of the body is bold. `above_outline`: by how
+    much a line lies deeper than the document's outline says, as below a title that the outline leaves out."""
 
     by_size: Mapping[int, int]
     bold: int | None
+    above_outline: int = 0
 
     def of(self, line: Line) -> int | None:
         """The level that a line's letters give it."""
@@ -197,7 +214,13 @@ def heading_levels(lines: list[Line]) -> Levels:
     by_size = _ranked(large)
     bold = sum(len(line.text) for line in told if line.bold and round(line.size) not in by_size)
     rare = bold <= BOLD_SHARE * characters.total()
-    return Levels(by_size, max(by_size.values(), default=0) + 1 if rare else None)
+    return Levels(by_size, max(by_size.values(), default=0) + 1 if rare else None, _above_outline(told, by_size))
+
+
+def _above_outline(lines: Sequence[Line], by_size: Mapping[int, int]) -> int:
+    named = [line for line in lines if line.outline is not None]
+    highest = min((line.outline or 1 for line in named), default=1)
+    return min((by_size.get(round(line.size), 1) for line in named if line.outline == highest), default=1) - highest
 
 
 def _ranked(sizes: list[float]) -> dict[int, int]:
@@ -278,6 +301,7 @@ def _continues(above: Line, line: Line, leading: float, edge: float) -> bool:
     if (
         above.table
         or line.table
+        or above.outline != line.outline
         or above.bold != line.bold
         or abs(above.size - line.size) > 0.1 * above.size
         or abs(above.angle - line.angle) > 5
@@ -313,6 +337,8 @@ def _told(group: list[Line], levels: Levels) -> tuple[ElementKind, int | None, s
     if first.mono:
         return "code", None, join_code(line.text for line in group)
     text = join_lines(line.text for line in group)
+    if first.outline is not None:
+        return "title", first.outline + levels.above_outline, text
     by_letters = levels.of_group(group) if len(group) <= 2 and _may_be_title(replace(first, text=text)) else None
     level = by_letters or (title_level(text) if len(group) == 1 else None)
     if level is not None:
