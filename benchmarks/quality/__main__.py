@@ -5,13 +5,19 @@ from __future__ import annotations
 import sys
 from collections import Counter
 
-from benchmarks.quality import headings, masking, quarantine, reading
+from benchmarks.quality import furniture, headings, masking, quarantine, reading
 from kb_pipeline import console
 
 
 def main() -> None:
     """Print the tables named on the command line, or all."""
-    parts = {"reading": _reading, "headings": _headings, "masking": _masking, "quarantine": _quarantine}
+    parts = {
+        "reading": _reading,
+        "headings": _headings,
+        "furniture": _furniture,
+        "masking": _masking,
+        "quarantine": _quarantine,
+    }
     for name in sys.argv[1:] or parts:
         parts[name]()
 
@@ -40,6 +46,24 @@ def _headings() -> None:
         for name in documents
     ]
     columns = ("format", "documents", "labelled passages", "under the right headings")
+    console.table("", columns, rows, numbers=columns[1:])
+
+
+def _furniture() -> None:
+    pages: dict[str, list[furniture.Judged]] = {}
+    for one in furniture.judged():
+        for name in (one.layout, "all"):
+            pages.setdefault(name, []).append(one)
+    rows = [
+        (
+            name,
+            str(len(found)),
+            f"{sum(not one.left for one in found) / len(found):.3f}",
+            f"{sum(not one.lost for one in found) / len(found):.3f}",
+        )
+        for name, found in pages.items()
+    ]
+    columns = ("layout", "pages", "all furniture gone", "all body lines there")
     console.table("", columns, rows, numbers=columns[1:])
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import median
 
 from kb_pipeline.contracts import Box, Element, ElementKind
 from kb_pipeline.parsing.cleaning import join_code, join_lines
+from kb_pipeline.parsing.furniture import without_furniture
 from kb_pipeline.parsing.headings import (
     MAX_TITLE_WIDTH,
     ends_sentence,
@@ -20,23 +20,10 @@ from kb_pipeline.parsing.headings import (
     width,
     without_bullet,
 )
+from kb_pipeline.parsing.lines import Line as Line
+from kb_pipeline.parsing.lines import body_size, by_page
 
-# Fewer pages cannot show what repeats.
-MIN_PAGES_FOR_FURNITURE = 3
-MIN_PAGES_FOR_WATERMARK = 2
-EDGE_ROWS = 2
-# On so few pages that they prove little, what repeats must stand in the margin; on more, at least this far out.
-MARGIN_SHARE, OUTER_SHARE = 0.09, 0.16
-SAME_HEIGHT = 4.0  # points; what is set by a program stands at one height, a scan is a little off
-_PAGE_NUMBER = re.compile(
-    r"第\s*\d+\s*页(?:\s*[/,，]?\s*共\s*\d+\s*页)?|page\s+\d+(?:\s+of\s+\d+)?|[-–—]\s*\d+\s*[-–—]"
-    r"|\d+\s*/\s*\d+",
-    re.IGNORECASE,
-)
-_NUMBERS = re.compile(r"\d+|^[ivxlc]+$")
-# The body is set in the largest size that carries this share of the characters (listings may outweigh it, smaller);
-# a heading is set at least this much larger.
-BODY_SHARE = 0.25
+# A heading is set at least this much larger than the body.
 TITLE_SIZE_RATIO = 1.15
 # Sizes of one kind of heading differ by less than this, in scans.
 SAME_SIZE = 0.1
@@ -52,96 +39,12 @@ MAX_TITLE_GAP = 1.6
 _INNER_END = re.compile(r"[。！？；](?=.)")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of a page. Lengths in points, from the page's lower left corner, the page `page_height` high; `angle` in
-    degrees, 0 for level text.
-
-    `table`: a whole table instead, its rows in `text`; `height` is that of a table, else the letters' size is taken.
-    `outline`: the level at which the document's own outline names it.
-    """
-
-    text: str
-    page: int
-    size: float
-    left: float
-    right: float
-    bottom: float
-    angle: float = 0.0
-    bold: bool = False
-    mono: bool = False
-    table: bool = False
-    height: float = 0.0
-    page_height: float = 0.0
-    outline: int | None = None
-
-    @property
-    def top(self) -> float:
-        """Its upper edge."""
-        return self.bottom + (self.height or self.size)
-
-    def with_text(self, text: str) -> Line:
-        """The same place with another text."""
-        return replace(self, text=text)
-
-    @property
-    def oblique(self) -> bool:
-        """Neither level nor at a right angle, as watermarks are."""
-        return 5 < self.angle % 90 < 85
-
-
 def assemble(lines: list[Line], pages: int) -> list[Element]:
     """Elements of a document from its lines in reading order: what repeats on most pages dropped, the rest joined."""
     kept = on_one_baseline(with_bullets(without_furniture(lines, pages)))
     levels = heading_levels(kept)
-    grouped = [group for page in _by_page(kept) for group in groups(page)]
+    grouped = [group for page in by_page(kept) for group in groups(page)]
     return [_element(group, levels) for group in with_long_titles(grouped, levels)]
-
-
-def without_furniture(lines: list[Line], pages: int) -> list[Line]:
-    """Without page headers, footers and watermarks: lines at a page's edge, or oblique ones, that most pages share, and
-    numbers of pages at an edge. Where nothing else would be left, all stays.
-
-    Digits are all alike in the comparison, because page numbers differ. On two pages alone a line counts as shared if
-    it stands in the margin, at one height on both.
-    """
-    ends = [line for page in _by_page(lines) for line in _ends(page)]
-    edge = [line for line in ends if _is_outside(line, OUTER_SHARE)]
-    oblique = [line for line in lines if line.oblique]
-    furniture = {id(line) for line in ends if _PAGE_NUMBER.fullmatch(line.text.strip())}
-    if pages >= MIN_PAGES_FOR_FURNITURE:
-        furniture |= _shared(edge, lambda line: _pattern(line), max(MIN_PAGES_FOR_FURNITURE, pages / 2))
-    elif pages == 2:
-        margin = [line for line in edge if _is_outside(line, MARGIN_SHARE)]
-        furniture |= _shared(margin, lambda line: (_pattern(line), round(line.bottom / SAME_HEIGHT)), 2)
-    furniture |= _shared(oblique, lambda line: _pattern(line), max(MIN_PAGES_FOR_WATERMARK, pages / 2))
-    return [line for line in lines if id(line) not in furniture] or lines
-
-
-def _shared(lines: list[Line], alike: Callable[[Line], Hashable], least: float) -> set[int]:
-    """Ids of the lines whose like stands on at least so many pages."""
-    on_pages = Counter(name for name, _ in {(alike(line), line.page) for line in lines})
-    return {id(line) for line in lines if on_pages[alike(line)] >= least}
-
-
-def _is_outside(line: Line, share: float) -> bool:
-    margin = share * line.page_height
-    return line.bottom < margin or line.top > line.page_height - margin
-
-
-def _ends(page: list[Line]) -> list[Line]:
-    """The lines of the first and last rows of a page."""
-    heights = sorted({round(line.bottom / SAME_HEIGHT) for line in page})
-    ends = {*heights[:EDGE_ROWS], *heights[-EDGE_ROWS:]}
-    return [line for line in page if round(line.bottom / SAME_HEIGHT) in ends]
-
-
-def _pattern(line: Line) -> str:
-    return _NUMBERS.sub("0", line.text)
-
-
-def _by_page(lines: list[Line]) -> list[list[Line]]:
-    return [list(group) for _, group in groupby(lines, key=lambda line: line.page)]
 
 
 def with_bullets(lines: list[Line]) -> list[Line]:
@@ -205,15 +108,11 @@ class Levels:
 def heading_levels(lines: list[Line]) -> Levels:
     """What size and weight of letters say about titles in a document."""
     told = [line for line in lines if not line.table]
-    characters: Counter[int] = Counter()
-    for line in told:
-        characters[round(line.size)] += len(line.text)
-    common = BODY_SHARE * characters.total()
-    body = max((size for size, count in characters.items() if count >= common), default=0)
+    body = body_size(told)
     large = [line.size for line in told if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line)]
     by_size = _ranked(large)
     bold = sum(len(line.text) for line in told if line.bold and round(line.size) not in by_size)
-    rare = bold <= BOLD_SHARE * characters.total()
+    rare = bold <= BOLD_SHARE * sum(len(line.text) for line in told)
     return Levels(by_size, max(by_size.values(), default=0) + 1 if rare else None, _above_outline(told, by_size))
 
 

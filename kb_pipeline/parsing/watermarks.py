@@ -8,13 +8,15 @@ on one page, a large title, and a line of the body that every page has are none.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from kb_pipeline.parsing.layout import MIN_PAGES_FOR_WATERMARK, SAME_HEIGHT, Line
+from kb_pipeline.parsing.lines import Line, body_size
 
 OVERSIZED = 2.5
-# Fewer pages than this are no "most pages" for level text.
-LEAST_PAGES = 3
+# On how many pages a mark must be for its being repeated to count, and a level one for its size alone to count too.
+LEAST_PAGES, LEAST_PAGES_OVERSIZED = 2, 3
+# Points; more than what programs that place things round.
+SAME_PLACE = 4.0
 
 Place = tuple[str, int, int]
 
@@ -22,30 +24,23 @@ Place = tuple[str, int, int]
 def without_watermarks(lines: list[Line], pages: int, is_faint: Callable[[Line], bool]) -> list[Line]:
     """`lines` without watermarks; `is_faint` is asked once a text and place that may be one."""
     on_pages = Counter(place for place, _ in {(_place(line), line.page) for line in lines})
-    level, slanted = max(LEAST_PAGES, pages / 2), max(MIN_PAGES_FOR_WATERMARK, pages / 2)
+    least = max(LEAST_PAGES, pages / 2)
     candidates: dict[Place, Line] = {}
     for line in lines:
-        if not line.table and (line.oblique or on_pages[_place(line)] >= level):
+        if not line.table and (line.oblique or on_pages[_place(line)] >= least):
             candidates.setdefault(_place(line), line)
     if not candidates:
         return lines
-    body = _body_size(lines)
+    oversized = OVERSIZED * body_size(lines)
     marks = {
         place
         for place, line in candidates.items()
-        if (line.oblique and on_pages[place] >= slanted) or line.size >= OVERSIZED * body or is_faint(line)
+        if (line.oblique and on_pages[place] >= least)
+        or (line.size >= oversized and (line.oblique or on_pages[place] >= LEAST_PAGES_OVERSIZED))
+        or is_faint(line)
     }
     return [line for line in lines if _place(line) not in marks]
 
 
 def _place(line: Line) -> Place:
-    return line.text, round(line.left / SAME_HEIGHT), round(line.bottom / SAME_HEIGHT)
-
-
-def _body_size(lines: Sequence[Line]) -> int:
-    """The size that most characters of level lines are set in."""
-    characters: Counter[int] = Counter()
-    for line in lines:
-        if not line.oblique:
-            characters[round(line.size)] += len(line.text)
-    return max(characters, key=characters.__getitem__, default=0)
+    return line.text, round(line.left / SAME_PLACE), round(line.bottom / SAME_PLACE)
