@@ -13,6 +13,7 @@ from kb_pipeline.parsing.layout import Line
 
 # A table has at least so many columns, in so many rows, of which so many fill that many columns.
 LEAST_COLUMNS, LEAST_ROWS, LEAST_FULL = 3, 3, 2
+MOST_COLUMNS = 50
 # Between two columns lies at least this many letter heights, and between two rows no more than this.
 GAP, MOST_LEADING = 1.0, 3.0
 # Of the columns, a row fills at least this share.
@@ -33,12 +34,8 @@ def with_aligned_tables(lines: list[Line]) -> list[Line]:
     start = 0
     while start < len(rows):
         run, columns = _run(rows, start)
-        if _is_table(run):
-            result.append(_as_table(run, columns))
-            start += len(run)
-        else:
-            result += rows[start]
-            start += 1
+        result += [_as_table(run, columns)] if _is_table(run) else [line for row in run for line in row]
+        start += len(run)
     return result
 
 
@@ -66,7 +63,7 @@ def _run(rows: Sequence[Row], start: int) -> tuple[list[Row], list[Span]]:
     """The longest run of rows from `start` whose words stand in the same columns, and those."""
     run = [rows[start]]
     columns = [(line.left, line.right) for line in rows[start]]
-    if len(columns) < LEAST_COLUMNS:
+    if not LEAST_COLUMNS <= len(columns) <= MOST_COLUMNS:
         return run, columns
     for row in rows[start + 1 :]:
         above = run[-1][0]
@@ -83,7 +80,7 @@ def _run(rows: Sequence[Row], start: int) -> tuple[list[Row], list[Span]]:
 def _widened(columns: Sequence[Span], row: Row) -> list[Span] | None:
     """The columns with a further row in them; None if it does not fit, because a word would join two columns or stand
     outside all of them, or too few are filled."""
-    if len(row) < FILLED * len(columns):
+    if not FILLED * len(columns) <= len(row) <= len(columns):
         return None
     result, filled = list(columns), set()
     for line in row:

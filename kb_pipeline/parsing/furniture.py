@@ -40,14 +40,19 @@ def without_furniture(lines: list[Line], pages: int) -> list[Line]:
     ends = [line for page in by_page(lines) for line in _ends(page) if not (line.oblique or line.table)]
     edge = [line for line in ends if _is_outside(line, OUTER_SHARE)]
     margin = [line for line in edge if line.page_height and _is_outside(line, MARGIN_SHARE)]
-    small = LARGE * body_size(lines)
+    body = body_size(lines)
+    small = LARGE * body
     furniture = {id(line) for line in ends if _PAGE_NUMBER.fullmatch(line.text)}
     if pages >= LEAST_PAGES:
         least = max(LEAST_PAGES, pages / 2)
         furniture |= _shared(edge, lambda line: (line.text, line.size > small), least)
         furniture |= _counting([line for line in edge if line.size <= small], least)
+        # Pages that are much alike may share notes at their feet.
+        repeated = [line for line in margin if line.size < body and 2 * line.bottom > line.page_height]
+    else:
+        repeated = margin
     least = max(LEAST_PAGES_IN_MARGIN, pages / 2)
-    furniture |= _shared(margin, lambda line: (line.text, _height(line)), least)
+    furniture |= _shared(repeated, lambda line: (line.text, _height(line)), least)
     inside = [line for line in margin if line.size <= small]
     furniture |= _counting(inside, least) | _slots(inside, least)
     return [line for line in lines if id(line) not in furniture] or lines

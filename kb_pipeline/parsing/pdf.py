@@ -12,6 +12,7 @@ from bisect import bisect
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import groupby
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -50,7 +51,7 @@ def parse_pdf(data: bytes) -> list[Element]:
     with closing(_opened(data)) as document:
         pages = len(document)
         lines = [line for number in range(pages) for line in _page_lines(document, number)]
-        lines = without_watermarks(lines, pages, lambda line: _is_faint(document, line))
+        lines = without_watermarks(lines, pages, lambda found: _faint(document, found))
         lines = with_outline(lines, outline(document))
     if not lines:
         raise NoText(f"The PDF has no text on any of its {pages} pages.", "For a scan: parsing.strategy auto or ocr.")
@@ -131,16 +132,22 @@ def _is_spread(line: Line) -> bool:
     return room > 0 and not line.mono and " " in line.text and room > 0.55 * line.size * width(line.text)
 
 
-def _is_faint(document: pypdfium2.PdfDocument, line: Line) -> bool:
-    """Whether a line is set in a light colour, or lets the page show through."""
-    with closing(document[line.page - 1]) as page, closing(page.get_textpage()) as content:
-        near = line.size / 2
-        index = pdfium.FPDFText_GetCharIndexAtPos(content.raw, line.left + near, line.bottom + near, near, near)
-        colour = [ctypes.c_uint() for _ in range(4)]
-        if index < 0 or not pdfium.FPDFText_GetFillColor(content.raw, index, *map(ctypes.byref, colour)):
-            return False
-        *shades, opacity = (part.value for part in colour)
-        return opacity < FAINT_OPACITY or min(shades) > FAINT_SHADE
+def _faint(document: pypdfium2.PdfDocument, lines: Sequence[Line]) -> list[Line]:
+    """Those of `lines` that are set in a light colour, or let the page show through."""
+    found: list[Line] = []
+    for number, group in groupby(sorted(lines, key=lambda line: line.page), key=lambda line: line.page):
+        with closing(document[number - 1]) as page, closing(page.get_textpage()) as content:
+            found += [line for line in group if _is_faint(content.raw, line)]
+    return found
+
+
+def _is_faint(content: pdfium.FPDF_TEXTPAGE, line: Line) -> bool:
+    near, colour = line.size / 2, [ctypes.c_uint() for _ in range(4)]
+    index = pdfium.FPDFText_GetCharIndexAtPos(content, line.left + near, line.bottom + near, near, near)
+    if index < 0 or not pdfium.FPDFText_GetFillColor(content, index, *map(ctypes.byref, colour)):
+        return False
+    *shades, opacity = (part.value for part in colour)
+    return opacity < FAINT_OPACITY or min(shades) > FAINT_SHADE
 
 
 def is_usable(lines: Sequence[Line]) -> bool:

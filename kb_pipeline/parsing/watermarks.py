@@ -1,5 +1,5 @@
-"""Watermarks: text behind or across a page that belongs to no sentence of it. Pure decisions but for the colour, which
-is asked for where it decides.
+"""Watermarks: text behind or across a page that belongs to no sentence of it. Pure decisions but for the colours, which
+are asked for where they decide.
 
 Two marks of four tell one: slanted, repeated at one place on most pages, much larger than the body, faint. A grey note
 on one page, a large title, and a line of the body that every page has are none.
@@ -21,8 +21,8 @@ SAME_PLACE = 4.0
 Place = tuple[str, int, int]
 
 
-def without_watermarks(lines: list[Line], pages: int, is_faint: Callable[[Line], bool]) -> list[Line]:
-    """`lines` without watermarks; `is_faint` is asked once a text and place that may be one."""
+def without_watermarks(lines: list[Line], pages: int, faint: Callable[[list[Line]], list[Line]]) -> list[Line]:
+    """`lines` without watermarks; `faint` is asked which of those that may be one are set so as to be overlooked."""
     on_pages = Counter(place for place, _ in {(_place(line), line.page) for line in lines})
     least = max(LEAST_PAGES, pages / 2)
     candidates: dict[Place, Line] = {}
@@ -37,8 +37,8 @@ def without_watermarks(lines: list[Line], pages: int, is_faint: Callable[[Line],
         for place, line in candidates.items()
         if (line.oblique and on_pages[place] >= least)
         or (line.size >= oversized and (line.oblique or on_pages[place] >= LEAST_PAGES_OVERSIZED))
-        or is_faint(line)
     }
+    marks |= {_place(line) for line in faint([line for place, line in candidates.items() if place not in marks])}
     return [line for line in lines if _place(line) not in marks]
 
 

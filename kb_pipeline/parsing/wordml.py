@@ -101,11 +101,11 @@ def _tell_other_parts(root: etree._Element, parts: Mapping[str, bytes]) -> None:
         anchor = next(node.iterancestors(f"{_W}p"), None)
         if anchor is None:
             continue
+        blocks: Iterable[etree._Element] = ()
         if node.tag in notes:
             blocks = map(_paragraph, notes[node.tag].get(node.get(f"{_W}id"), ()))
-        else:
-            part = parts.get(targets.get(node.get(_NAMED_BY[node.tag]), ""))
-            blocks = tellers[node.tag](part) if part else ()
+        elif part := parts.get(targets.get(node.get(_NAMED_BY[node.tag]), "")):
+            blocks = tellers[node.tag](part)
         told.setdefault(anchor, []).extend(blocks)
     for anchor, found in told.items():
         for block in reversed(found):
