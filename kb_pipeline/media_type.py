@@ -32,7 +32,7 @@ EML = "message/rfc822"
 XML, JSON, JSON_LINES, YAML = "application/xml", "application/json", "application/x-ndjson", "application/yaml"
 ODT, ODS = "application/vnd.oasis.opendocument.text", "application/vnd.oasis.opendocument.spreadsheet"
 RST, ORG = "text/x-rst", "text/x-org"
-PICTURES = ("image/jpeg", "image/png", "image/tiff", "image/bmp", "image/gif", "image/webp")
+PICTURES = ("image/jpeg", "image/png", "image/tiff", "image/bmp", "image/gif", "image/webp", "image/heic")
 UNKNOWN = "application/octet-stream"
 
 _BY_EXTENSION = {

@@ -1,18 +1,25 @@
-"""Print how well documents are read and masked."""
+"""Print how well documents are read and masked: all tables, or those named (`python -m benchmarks.quality reading`)."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 
-from benchmarks.quality import headings, masking, reading
+from benchmarks.quality import furniture, headings, masking, quarantine, reading
 from kb_pipeline import console
 
 
 def main() -> None:
-    """Print the tables of reading, of headings and of masking."""
-    _reading()
-    _headings()
-    _masking()
+    """Print the tables named on the command line, or all."""
+    parts = {
+        "reading": _reading,
+        "headings": _headings,
+        "furniture": _furniture,
+        "masking": _masking,
+        "quarantine": _quarantine,
+    }
+    for name in sys.argv[1:] or parts:
+        parts[name]()
 
 
 def _reading() -> None:
@@ -42,6 +49,24 @@ def _headings() -> None:
     console.table("", columns, rows, numbers=columns[1:])
 
 
+def _furniture() -> None:
+    pages: dict[str, list[furniture.Judged]] = {}
+    for one in furniture.judged():
+        for name in (one.layout, "all"):
+            pages.setdefault(name, []).append(one)
+    rows = [
+        (
+            name,
+            str(len(found)),
+            f"{sum(not one.left for one in found) / len(found):.3f}",
+            f"{sum(not one.lost for one in found) / len(found):.3f}",
+        )
+        for name, found in pages.items()
+    ]
+    columns = ("layout", "pages", "all furniture gone", "all body lines there")
+    console.table("", columns, rows, numbers=columns[1:])
+
+
 def _masking() -> None:
     columns = ("texts", "entity", "labelled", "recall", "precision", "Presidio: recall", "precision ")
     rows = [
@@ -49,6 +74,18 @@ def _masking() -> None:
         for row in masking.rows()
     ]
     console.table("", columns, rows, numbers=columns[2:])
+
+
+def _quarantine() -> None:
+    ends = quarantine.ends()
+    for messy, title in ((False, "in quarantine: {} of {} documents"), (True, "in quarantine: {} of {} messy ones")):
+        group = [end for end in ends if end.messy == messy]
+        stopped = [end for end in group if end.error]
+        tally = Counter((end.error, end.media_type) for end in stopped)
+        counted = [(error, media_type, str(count)) for (error, media_type), count in tally.most_common()]
+        title = f"{title.format(len(stopped), len(group))} ({len(stopped) / len(group):.1%})"
+        console.table(title, ("reason", "media type", "files"), counted, numbers=("files",))
+        console.table("", ("file", "reason", "message"), [(end.path, end.error, end.message) for end in stopped])
 
 
 def _found(row: masking.Row, tally: masking.Tally) -> tuple[str, str]:

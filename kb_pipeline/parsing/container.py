@@ -34,7 +34,8 @@ def check_ooxml(data: bytes, main_part: str) -> None:
 
 
 def check_package(data: bytes, kind: str, main_part: str) -> None:
-    """Raise if `data` is no zip package that holds `main_part` and unpacks to a sane size. `kind` names it in words."""
+    """Raise if `data` is no zip package that holds `main_part` (if any) and unpacks to a sane size. `kind` names it in
+    words."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             entries = package.infolist()
@@ -44,7 +45,7 @@ def check_package(data: bytes, kind: str, main_part: str) -> None:
         ) from None
     if any(entry.flag_bits & 0x1 for entry in entries):
         raise EncryptedDocument(f"The {kind} file has encrypted parts.", "Save it without a password.")
-    if not any(entry.filename.startswith(main_part) for entry in entries):
+    if main_part and not any(entry.filename.startswith(main_part) for entry in entries):
         raise CorruptDocument(f"The {kind} file has no {main_part} part.", "Open and save it again.")
     _check_sizes(entries, kind)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import NoText
 from kb_pipeline.parsing.layout import assemble
-from kb_pipeline.parsing.ocr import frames
+from kb_pipeline.parsing.ocr import frames, read_strip
 from kb_pipeline.parsing.options import in_force
 from kb_pipeline.parsing.pages import Picture, read_pages
 
@@ -17,7 +17,7 @@ def parse_image(data: bytes) -> list[Element]:
 
         return read_pictures(frames(data))
     read = read_pages(Picture(frame, number) for number, frame in enumerate(frames(data), start=1))
-    lines = [line for page in read for line in page]
+    lines = [line for page in read for line in page] or read_strip(next(frames(data)), 1)
     if not lines:
         raise NoText("No text was recognised in the picture.", "Nothing, if it shows none.")
     return assemble(lines, len(read))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby, pairwise
@@ -12,6 +11,7 @@ from statistics import median
 
 from kb_pipeline.contracts import Box, Element, ElementKind
 from kb_pipeline.parsing.cleaning import join_code, join_lines
+from kb_pipeline.parsing.furniture import without_furniture
 from kb_pipeline.parsing.headings import (
     MAX_TITLE_WIDTH,
     ends_sentence,
@@ -21,21 +21,10 @@ from kb_pipeline.parsing.headings import (
     width,
     without_bullet,
 )
+from kb_pipeline.parsing.lines import Line as Line
+from kb_pipeline.parsing.lines import body_size, by_page
 
-# Fewer pages cannot show what repeats.
-MIN_PAGES_FOR_FURNITURE = 3
-MIN_PAGES_FOR_WATERMARK = 2
-EDGE_LINES = 2
-MARGIN_SHARE = 0.09
-SAME_HEIGHT = 4.0  # points; what is set by a program stands at one height, a scan is a little off
-_PAGE_NUMBER = re.compile(
-    r"第\s*\d+\s*页(?:\s*[/,，]?\s*共\s*\d+\s*页)?|page\s+\d+(?:\s+of\s+\d+)?|[-–—]\s*\d+\s*[-–—]"
-    r"|\d+\s*/\s*\d+",
-    re.IGNORECASE,
-)
-# The body is set in the largest size that carries this share of the characters (listings may outweigh it, smaller);
-# a heading is set at least this much larger.
-BODY_SHARE = 0.25
+# A heading is set at least this much larger than the body.
 TITLE_SIZE_RATIO = 1.15
 # Sizes of one kind of heading differ by less than this, in scans.
 SAME_SIZE = 0.1
@@ -51,100 +40,29 @@ MAX_TITLE_GAP = 1.6
 _INNER_END = re.compile(r"[。！？；](?=.)")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A line of a page. Lengths in points, from the page's lower left corner, the page `page_height` high; `angle` in
-    degrees, 0 for level text.
-
-    `table`: a whole table instead, its rows in `text`; `height` is that of a table, else the letters' size is taken.
-    """
-
-    text: str
-    page: int
-    size: float
-    left: float
-    right: float
-    bottom: float
-    angle: float = 0.0
-    bold: bool = False
-    mono: bool = False
-    table: bool = False
-    height: float = 0.0
-    page_height: float = 0.0
-
-    @property
-    def top(self) -> float:
-        """Its upper edge."""
-        return self.bottom + (self.height or self.size)
-
-    def with_text(self, text: str) -> Line:
-        """The same place with another text."""
-        return replace(self, text=text)
-
-    @property
-    def oblique(self) -> bool:
-        """Neither level nor at a right angle, as watermarks are."""
-        return 5 < self.angle % 90 < 85
-
-
 def assemble(lines: list[Line], pages: int) -> list[Element]:
     """Elements of a document from its lines in reading order: what repeats on most pages dropped, the rest joined."""
     kept = on_one_baseline(with_bullets(without_furniture(lines, pages)))
     levels = heading_levels(kept)
-    grouped = [group for page in _by_page(kept) for group in groups(page)]
+    grouped = [group for page in by_page(kept) for group in groups(page)]
     return [_element(group, levels) for group in with_long_titles(grouped, levels)]
 
 
-def without_furniture(lines: list[Line], pages: int) -> list[Line]:
-    """Without page headers, footers and watermarks: lines at a page's edge, or oblique ones, that most pages share, and
-    numbers of pages at an edge.
-
-    Digits are all alike in the comparison, because page numbers differ. On two pages alone a line counts as shared if
-    it stands in the margin, at one height on both.
-    """
-    edge = [line for page in _by_page(lines) for line in _edge(page)]
-    oblique = [line for line in lines if line.oblique]
-    furniture = {id(line) for line in edge if _PAGE_NUMBER.fullmatch(line.text.strip())}
-    if pages >= MIN_PAGES_FOR_FURNITURE:
-        furniture |= _shared(edge, lambda line: _pattern(line), max(MIN_PAGES_FOR_FURNITURE, pages / 2))
-    elif pages == 2:
-        margin = [line for line in edge if _in_margin(line)]
-        furniture |= _shared(margin, lambda line: (_pattern(line), round(line.bottom / SAME_HEIGHT)), 2)
-    furniture |= _shared(oblique, lambda line: _pattern(line), max(MIN_PAGES_FOR_WATERMARK, pages / 2))
-    return [line for line in lines if id(line) not in furniture]
-
-
-def _shared(lines: list[Line], alike: Callable[[Line], Hashable], least: float) -> set[int]:
-    """Ids of the lines whose like stands on at least so many pages."""
-    on_pages = Counter(name for name, _ in {(alike(line), line.page) for line in lines})
-    return {id(line) for line in lines if on_pages[alike(line)] >= least}
-
-
-def _in_margin(line: Line) -> bool:
-    margin = MARGIN_SHARE * line.page_height
-    return line.page_height > 0 and (line.bottom < margin or line.top > line.page_height - margin)
-
-
-def _edge(page: list[Line]) -> list[Line]:
-    ordered = sorted(page, key=lambda line: line.bottom)
-    return ordered[:EDGE_LINES] + ordered[-EDGE_LINES:]
-
-
-def _pattern(line: Line) -> str:
-    return re.sub(r"\d+", "0", line.text)
-
-
-def _by_page(lines: list[Line]) -> list[list[Line]]:
-    return [list(group) for _, group in groupby(lines, key=lambda line: line.page)]
-
-
 def with_bullets(lines: list[Line]) -> list[Line]:
-    """Bullets that the file draws apart from their items, put in front of the item on the same height."""
-    alone = {(line.page, round(line.bottom)) for line in lines if is_bullet(line.text)}
+    """Bullets that the file draws apart from their items, put in front of the item on the same height. A mark that does
+    not begin its row is text, as in a table."""
+    begins: dict[tuple[int, int], list[Line]] = {}
+    for line in lines:
+        begins.setdefault((line.page, round(line.bottom)), []).append(line)
+    items: set[int] = set()
+    bullets: set[int] = set()
+    for row in begins.values():
+        first, *others = sorted(row, key=lambda line: line.left) if len(row) > 1 else row
+        if is_bullet(first.text):
+            bullets.add(id(first))
+            items |= {id(line) for line in others[:1]}
     return [
-        replace(line, text=f"• {line.text}") if (line.page, round(line.bottom)) in alone else line
-        for line in lines
-        if not is_bullet(line.text)
+        replace(line, text=f"• {line.text}") if id(line) in items else line for line in lines if id(line) not in bullets
     ]
 
 
@@ -171,10 +89,12 @@ def _same_row(before: Line, line: Line) -> bool:
 @dataclass(frozen=True, slots=True)
 class Levels:
     """Heading level of each rounded font size that is clearly larger than the body's, 1 for the largest; `bold` is that
-    of bold lines of the body's size, None where much of the body is bold."""
+    of bold lines of the body's size, None where much of the body is bold. `above_outline`: by how
+    much a line lies deeper than the document's outline says, as below a title that the outline leaves out."""
 
     by_size: Mapping[int, int]
     bold: int | None
+    above_outline: int = 0
 
     def of(self, line: Line) -> int | None:
         """The level that a line's letters give it."""
@@ -189,16 +109,18 @@ class Levels:
 def heading_levels(lines: list[Line]) -> Levels:
     """What size and weight of letters say about titles in a document."""
     told = [line for line in lines if not line.table]
-    characters: Counter[int] = Counter()
-    for line in told:
-        characters[round(line.size)] += len(line.text)
-    common = BODY_SHARE * characters.total()
-    body = max((size for size, count in characters.items() if count >= common), default=0)
+    body = body_size(told)
     large = [line.size for line in told if line.size >= TITLE_SIZE_RATIO * body and _may_be_title(line, line.text)]
     by_size = _ranked(large)
     bold = sum(len(line.text) for line in told if line.bold and round(line.size) not in by_size)
-    rare = bold <= BOLD_SHARE * characters.total()
-    return Levels(by_size, max(by_size.values(), default=0) + 1 if rare else None)
+    rare = bold <= BOLD_SHARE * sum(len(line.text) for line in told)
+    return Levels(by_size, max(by_size.values(), default=0) + 1 if rare else None, _above_outline(told, by_size))
+
+
+def _above_outline(lines: Sequence[Line], by_size: Mapping[int, int]) -> int:
+    named = [line for line in lines if line.outline is not None]
+    highest = min((line.outline or 1 for line in named), default=1)
+    return min((by_size.get(round(line.size), 1) for line in named if line.outline == highest), default=1) - highest
 
 
 def _ranked(sizes: list[float]) -> dict[int, int]:
@@ -279,6 +201,7 @@ def _continues(above: Line, line: Line, leading: float, edge: Callable[[float, f
     if (
         above.table
         or line.table
+        or above.outline != line.outline
         or above.bold != line.bold
         or abs(above.size - line.size) > 0.1 * above.size
         or abs(above.angle - line.angle) > 5
@@ -315,6 +238,8 @@ def _told(group: list[Line], levels: Levels) -> tuple[ElementKind, int | None, s
     if first.mono:
         return "code", None, join_code(line.text for line in group)
     text = join_lines(line.text for line in group)
+    if first.outline is not None:
+        return "title", first.outline + levels.above_outline, text
     by_letters = levels.of_group(group) if len(group) <= 2 and _may_be_title(first, text) else None
     level = by_letters or (title_level(text) if len(group) == 1 else None)
     if level is not None:

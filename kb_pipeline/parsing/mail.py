@@ -6,17 +6,16 @@ import email
 import email.policy
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.message import EmailMessage
 
 from kb_pipeline.contracts import Element
-from kb_pipeline.errors import EncryptedDocument, MemoryLimitExceeded, PermanentError
-from kb_pipeline.media_type import HEAD_BYTES, detect
+from kb_pipeline.errors import EncryptedDocument
 from kb_pipeline.parsing.decoding import decode
+from kb_pipeline.parsing.embedded import read_inside, under_its_name
 from kb_pipeline.parsing.text import text_elements
 from kb_pipeline.parsing.web import html_elements
 
-ATTACHMENT_LEVEL = 2
 _HEAD_BYTES = 1024
 _ADDRESSES = ("From", "To", "Cc", "Date")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -44,21 +43,7 @@ def letter_elements(
 
 def attachment_elements(attached: Attachment) -> list[Element]:
     """The attachment's name as a title, and what it holds; one that cannot be read says so and costs itself alone."""
-    from kb_pipeline.parsing.registry import parse
-
-    media_type = detect(attached.data[:HEAD_BYTES], attached.name)
-    if not attached.name:
-        return []
-    try:
-        inner = parse(attached.data, media_type)
-    except MemoryLimitExceeded:
-        raise
-    except PermanentError as error:
-        inner = [Element(f"({type(error).__name__})", "paragraph")]
-    return [
-        Element(attached.name, "title", level=ATTACHMENT_LEVEL),
-        *(replace(e, level=(e.level or 1) + ATTACHMENT_LEVEL) if e.kind == "title" else e for e in inner),
-    ]
+    return under_its_name(attached.name, read_inside(attached.data, attached.name)) if attached.name else []
 
 
 def parse_mail(data: bytes) -> list[Element]:

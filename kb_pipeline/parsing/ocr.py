@@ -20,6 +20,8 @@ from kb_pipeline.parsing.ruling import Rule, grids
 
 # Below this the recognizer guesses; it is rapidocr's own default.
 LEAST_CONFIDENCE = 0.5
+# A picture that is taken for a line as a whole is one only if the recognizer is sure.
+CERTAIN = 0.8
 # Longer sides are scaled down by the engine: a page of A4 at 200 dots an inch has 2,339.
 LONGEST_SIDE = 2400
 # What is longer and narrower is a rule or a spacer: the engine would make the short side 30 pixels, the long one to
@@ -33,6 +35,8 @@ RULE_SHARE = 0.02
 TALL = 1.5
 # The classifier's word that a line stands on its head counts from here on, for the engine too.
 TURNED = 0.9
+# The mean of what is drawn, from 0 to 255, above which it would not be seen on white.
+LIGHT = 200
 _LETTER_SHARE = 0.75
 LATIN_WIDTH = 0.52  # of a character's height, on average of a text
 BOX_MARGIN = 0.3  # what boxes are wider than their text, in characters' heights
@@ -40,7 +44,7 @@ BOX_MARGIN = 0.3  # what boxes are wider than their text, in characters' heights
 
 def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> list[Line]:
     """Lines and ruled tables of `image` (height x width x 3, uint8, RGB), as they are read; lengths in points."""
-    if max(image.shape[:2]) > MOST_STRETCHED * min(image.shape[:2]):
+    if _is_stretched(image):
         return []
     image, result = _upright(image)
     if result.boxes is None:
@@ -56,6 +60,10 @@ def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> li
     ]
     tables = grids([level.rule(*ends) for ends in _strokes(image)])
     return reading_order(with_tables(reading_order(lines), tables))
+
+
+def _is_stretched(image: np.ndarray) -> bool:
+    return max(image.shape[:2]) > MOST_STRETCHED * min(image.shape[:2])
 
 
 def _upright(image: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -95,6 +103,21 @@ def _quarter_turns(boxes: np.ndarray | None, classes: Sequence[tuple[str, float]
         wide, high = math.dist(box[0], box[1]), math.dist(box[0], box[3])
         lengths[(high >= TALL * wide) + 2 * (label == "180" and confidence > TURNED)] += round(max(wide, high))
     return lengths.most_common(1)[0][0]
+
+
+def read_strip(image: np.ndarray, page: int) -> list[Line]:
+    """A picture cut out so closely around one line that no line is found in it, read as that line; none if it shows
+    none."""
+    if _is_stretched(image):
+        return []
+    engine = _engine()
+    upright, _ = engine.cls_and_rotate([np.ascontiguousarray(image[:, :, ::-1])])
+    read = engine.recognize_txt(upright)
+    (text,), (confidence,) = read.txts, read.scores
+    if not text.strip() or confidence < CERTAIN:
+        return []
+    height, width = image.shape[:2]
+    return [Line(text.strip(), page, _LETTER_SHARE * height, 0.0, float(width), 0.0, page_height=float(height))]
 
 
 class _Leveller:
@@ -168,8 +191,21 @@ def frames(data: bytes) -> Iterator[np.ndarray]:
     """The pictures of an image file, one or (tiff, gif) several, upright, in RGB."""
     from PIL import Image, ImageOps, ImageSequence
 
+    if data[4:8] == b"ftyp":
+        import pi_heif
+
+        pi_heif.register_heif_opener()
     with Image.open(BytesIO(data)) as image:
         for frame in ImageSequence.Iterator(image):
             upright = ImageOps.exif_transpose(frame).convert("RGBA")
-            paper = Image.new("RGBA", upright.size, "white")  # what is transparent shows the page behind it
-            yield np.asarray(Image.alpha_composite(paper, upright).convert("RGB"))
+            light = _is_light(np.asarray(upright))
+            paper = Image.new("RGBA", upright.size, "black" if light else "white")
+            seen = np.asarray(Image.alpha_composite(paper, upright).convert("RGB"))
+            yield 255 - seen if light else seen
+
+
+def _is_light(image: np.ndarray) -> bool:
+    """Whether what is drawn on a transparent ground is so light that it would not be seen on a white page."""
+    weight = image[:, :, 3].astype(float)
+    drawn = (image[:, :, :3].mean(axis=2) * weight).sum() / (weight.sum() or 1.0)
+    return bool(drawn > LIGHT and not weight.all())

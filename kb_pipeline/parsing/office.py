@@ -12,7 +12,7 @@ from kb_pipeline.contracts import Element
 from kb_pipeline.parsing.bootstrap import partitioner
 from kb_pipeline.parsing.container import as_plain, check_ole, check_ooxml
 from kb_pipeline.parsing.elements import convert
-from kb_pipeline.parsing.wordml import flatten
+from kb_pipeline.parsing.wordml import flatten, margin_texts
 
 # What a main part is called with macros, or as a template, and as what the libraries take it.
 _WORD = (
@@ -30,11 +30,19 @@ _POWERPOINT = (
 
 def parse_docx(data: bytes) -> list[Element]:
     """Titles by paragraph style: Heading 1 is level 1, or level 2 in a document with a Title. Pages only where Word
-    recorded its page breaks."""
+    recorded its page breaks. Of a document without any text: its page headers and footers, or else its properties."""
     check_ooxml(data, main_part="word/")
     plain = flatten(as_plain(data, _WORD))
     elements = convert(partitioner("docx")(file=io.BytesIO(plain), languages=[""]))
+    if not any(element.text.strip() for element in elements):
+        return [Element(text, "paragraph") for text in margin_texts(plain) or _properties(plain)]
     return _below_title(elements, _titles(plain))
+
+
+def _properties(data: bytes) -> list[str]:
+    """What its author wrote down about a document. Programs sign in the field for comments: that one is left out."""
+    written = docx.Document(io.BytesIO(data)).core_properties
+    return [text for text in (written.title, written.subject, written.keywords) if text]
 
 
 def _titles(data: bytes) -> set[str]:
@@ -56,13 +64,15 @@ def _below_title(elements: list[Element], titles: set[str]) -> list[Element]:
 
 
 def parse_pptx(data: bytes) -> list[Element]:
-    """The title placeholder of a slide is level 1; the page is the number of the slide, which charts and notes end."""
+    """The title placeholder of a slide is level 1; the page is the number of the slide, which charts and notes end.
+    Small pictures are read only where there is nothing else."""
+    from kb_pipeline.parsing.pictures import Pictures
     from kb_pipeline.parsing.slides import left_out, with_left_out
 
     check_ooxml(data, main_part="ppt/")
     data = as_plain(data, _POWERPOINT)
-    partition = partitioner("pptx")
-    return with_left_out(convert(partition(file=io.BytesIO(data), languages=[""])), left_out(data))
+    elements = convert(partitioner("pptx")(file=io.BytesIO(data), languages=[""]))
+    return with_left_out(elements, left_out(data)) or with_left_out([], left_out(data, Pictures(icons=True)))
 
 
 def parse_ole(data: bytes) -> list[Element]:

@@ -9,29 +9,38 @@ import ctypes
 import math
 import re
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
+from itertools import groupby
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import CorruptDocument, EncryptedDocument, NoText
+from kb_pipeline.parsing.aligned_tables import GAP, with_aligned_tables
+from kb_pipeline.parsing.headings import width
 from kb_pipeline.parsing.layout import Line, assemble
 from kb_pipeline.parsing.options import in_force
 from kb_pipeline.parsing.pages import Picture, read_pages
+from kb_pipeline.parsing.pdf_outline import outline, with_outline
 from kb_pipeline.parsing.pdf_rules import page_rules
 from kb_pipeline.parsing.protection import LOCKED_REMEDY
 from kb_pipeline.parsing.ruled_tables import with_tables
 from kb_pipeline.parsing.ruling import Grid, grids
+from kb_pipeline.parsing.watermarks import without_watermarks
 
 POINTS_PER_INCH, DOTS_PER_INCH = 72, 200
 LEAST_CHARACTERS = 16
 UNMAPPED_SHARE = 0.3
 BOLD_WEIGHT = 600
 FIXED_PITCH = 1  # PDF 32000-1, table 123
+# A line is looked at for gaps if it is this many letter heights longer than its letters.
+SPREAD = 3.0
+# Of 255: what lets more of the page show through, or is lighter, is there to be overlooked.
+FAINT_OPACITY, FAINT_SHADE = 180, 120
 _BOLD_NAME = re.compile(rb"bold|black|heavy", re.IGNORECASE)
 _MONO_NAME = re.compile(rb"mono|courier|consolas|menlo|typewriter|cmtt", re.IGNORECASE)
 _FontName = ctypes.c_char * 64
@@ -49,6 +58,8 @@ def parse_pdf(data: bytes) -> list[Element]:
             return hi_res.read_pages(document)
         pages = len(document)
         lines = [line for page in read_pages(_page(document, number) for number in range(pages)) for line in page]
+        lines = without_watermarks(lines, pages, lambda found: _faint(document, found))
+        lines = with_outline(lines, outline(document))
     if not lines:
         raise NoText(f"The PDF has no text on any of its {pages} pages.", "For a scan: parsing.strategy auto or ocr.")
     return assemble(lines, pages)
@@ -92,32 +103,62 @@ def text_layer(page: pypdfium2.PdfPage, number: int) -> list[Line]:
             line = _measured(content.raw, match, number, high)
             if line is not None:
                 lines += _in_cells(content.raw, match, line, tables)
-    return with_tables(lines, tables) if tables else lines
+    return with_aligned_tables(with_tables(lines, tables) if tables else lines)
 
 
 def _in_cells(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], line: Line, tables: Sequence[Grid]) -> list[Line]:
-    """A line that runs through several cells of a row, in its parts."""
+    """A line that runs through several cells of a row, or over wide gaps, in its parts."""
     borders = next(filter(None, (g.borders(line.left, line.right, line.bottom + line.size / 3) for g in tables)), ())
-    if not borders or line.oblique:
+    if line.oblique or not (borders or _is_spread(line)):
         return [line]
     pieces: dict[int, list[tuple[str, float, float]]] = {}
-    box = [ctypes.c_double() for _ in range(4)]
-    into = [ctypes.byref(edge) for edge in box]
-    for place, character in enumerate(match.group(), start=match.start()):
-        index = pdfium.FPDFText_GetCharIndexFromTextIndex(content, place)
-        pdfium.FPDFText_GetCharBox(content, index, *into)
-        left, right = box[0].value, box[1].value
+    cell, end = 0, line.left
+    for character, left, right in _characters(content, match):
         if not character.isspace():
-            cell = bisect(borders, (left + right) / 2)
-        elif pieces:
-            cell = next(reversed(pieces))
-        else:
+            apart = left - end > GAP * line.size
+            cell, end = bisect(borders, (left + right) / 2) if borders else cell + apart, right
+        elif not pieces:
             continue
         pieces.setdefault(cell, []).append((character, left, right))
     return [
         replace(line, text="".join(c for c, _, _ in told).strip(), left=told[0][1], right=max(r for _, _, r in told))
         for told in pieces.values()
     ]
+
+
+def _characters(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str]) -> Iterator[tuple[str, float, float]]:
+    """Each character of a line with its left and its right edge."""
+    box = [ctypes.c_double() for _ in range(4)]
+    into = [ctypes.byref(edge) for edge in box]
+    for place, character in enumerate(match.group(), start=match.start()):
+        index = pdfium.FPDFText_GetCharIndexFromTextIndex(content, place)
+        pdfium.FPDFText_GetCharBox(content, index, *into)
+        yield character, box[0].value, box[1].value
+
+
+def _is_spread(line: Line) -> bool:
+    """Whether a line is so much longer than its letters that they must stand apart; Latin ones are half as wide as
+    high. Code keeps its lines as they are."""
+    room = line.right - line.left - SPREAD * line.size
+    return room > 0 and not line.mono and " " in line.text and room > 0.55 * line.size * width(line.text)
+
+
+def _faint(document: pypdfium2.PdfDocument, lines: Sequence[Line]) -> list[Line]:
+    """Those of `lines` that are set in a light colour, or let the page show through."""
+    found: list[Line] = []
+    for number, group in groupby(sorted(lines, key=lambda line: line.page), key=lambda line: line.page):
+        with closing(document[number - 1]) as page, closing(page.get_textpage()) as content:
+            found += [line for line in group if _is_faint(content.raw, line)]
+    return found
+
+
+def _is_faint(content: pdfium.FPDF_TEXTPAGE, line: Line) -> bool:
+    near, colour = line.size / 2, [ctypes.c_uint() for _ in range(4)]
+    index = pdfium.FPDFText_GetCharIndexAtPos(content, line.left + near, line.bottom + near, near, near)
+    if index < 0 or not pdfium.FPDFText_GetFillColor(content, index, *map(ctypes.byref, colour)):
+        return False
+    *shades, opacity = (part.value for part in colour)
+    return opacity < FAINT_OPACITY or min(shades) > FAINT_SHADE
 
 
 def is_usable(lines: Sequence[Line]) -> bool:

@@ -15,9 +15,10 @@ MOST_PIXELS = 15_000_000
 
 class Pictures:
     """Reads the pictures of one document, each once, until so many pixels have been looked at: the same bytes give the
-    same text on every machine, which a limit of time would not."""
+    same text on every machine, which a limit of time would not. With `icons`, small ones too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, icons: bool = False) -> None:
+        self._least = (1, 1) if icons else (LEAST_WIDTH, LEAST_HEIGHT)
         self._left = 0 if in_force().strategy == "fast" else MOST_PIXELS
         self._known: dict[str, list[str]] = {}
 
@@ -40,7 +41,7 @@ class Pictures:
         except Exception:  # noqa: BLE001 - Pillow raises SyntaxError, struct.error, its own, and more
             return []  # a drawing, a format that no browser shows, or broken: that costs the picture alone
         height, width = image.shape[:2]
-        if width < LEAST_WIDTH or height < LEAST_HEIGHT or height * width > self._left:
+        if width < self._least[0] or height < self._least[1] or height * width > self._left:
             return []
         self._left -= height * width
         lines = read_page(image, 1)

@@ -55,6 +55,7 @@ PARSERS: Mapping[str, str] = {
     types.MSG: "outlook.parse_msg",
     **dict.fromkeys(types.PICTURES, "images.parse_image"),
     types.OLE: "office.parse_ole",
+    types.ZIP: "archive.parse_zip",
 }
 # Those that unstructured reads; a mail may hold a web page.
 _PARTITIONERS = {

@@ -1,22 +1,34 @@
-"""What unstructured leaves out of PowerPoint files: charts as tables of their data, text in pictures, notes."""
+"""What unstructured leaves out of PowerPoint files: charts as tables of their data, diagrams, text in pictures,
+embedded documents, notes."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pptx
+from pptx.enum.shapes import MSO_SHAPE_TYPE
+from pptx.shapes.graphfrm import GraphicFrame
 from pptx.shapes.picture import Picture
 
 from kb_pipeline.contracts import Element
+from kb_pipeline.errors import PermanentError
 from kb_pipeline.parsing.cleaning import table
+from kb_pipeline.parsing.drawings import chart_rows, chart_title, diagram_texts
+from kb_pipeline.parsing.embedded import read_inside
 from kb_pipeline.parsing.pictures import Pictures
 
+_DIAGRAM_DATA = (
+    "string(.//*[local-name()='relIds']/@*[local-name()='dm' and"
+    " namespace-uri()='http://schemas.openxmlformats.org/officeDocument/2006/relationships'])"
+)
 
-def left_out(data: bytes) -> dict[int, list[Element]]:
-    """Charts, text in pictures and notes by the number of their slide, from 1."""
-    found, pictures = {}, Pictures()
+
+def left_out(data: bytes, pictures: Pictures | None = None) -> dict[int, list[Element]]:
+    """Charts, diagrams, text in pictures, embedded documents and notes by the number of their slide, from 1."""
+    found, pictures = {}, pictures or Pictures()
     for number, slide in enumerate(pptx.Presentation(io.BytesIO(data)).slides, start=1):
         elements = [element for shape in _shapes(slide.shapes) for element in _told(shape, number, pictures)]
         if slide.has_notes_slide and (frame := slide.notes_slide.notes_text_frame) is not None:
@@ -47,28 +59,31 @@ def _shapes(shapes: Iterable[Any]) -> Iterator[Any]:
 
 def _told(shape: Any, number: int, pictures: Pictures) -> Iterator[Element]:
     if shape.has_chart:
-        yield from _chart(shape.chart, number)
+        yield from _chart(shape.chart.part.blob, number)
     elif isinstance(shape, Picture):
         try:
             data = shape.image.blob
         except (KeyError, ValueError, AttributeError):  # linked, or lost
             return
         yield from (Element(text, "image_text", page=number) for text in pictures.paragraphs(data))
+    elif isinstance(shape, GraphicFrame) and (named := shape._element.xpath(_DIAGRAM_DATA)):
+        texts = diagram_texts(shape.part.related_part(named).blob)
+        yield from (Element(text, "paragraph", page=number) for text in texts)
+    elif shape.shape_type == MSO_SHAPE_TYPE.EMBEDDED_OLE_OBJECT:
+        yield from _embedded(shape.ole_format.blob, number)
 
 
-def _chart(chart: Any, number: int) -> Iterator[Element]:
+def _chart(part: bytes, number: int) -> Iterator[Element]:
     """A chart's title, and its data: a row a category, a column a series."""
-    if chart.has_title and chart.chart_title.has_text_frame:
-        yield Element(chart.chart_title.text_frame.text, "paragraph", page=number)
-    for plot in chart.plots:
-        series = [(str(one.name), list(one.values)) for one in plot.series]
-        rows = [
-            [str(category), *(_value(values, n) for _, values in series)] for n, category in enumerate(plot.categories)
-        ]
-        if rows:
-            yield Element(table([["", *(name for name, _ in series)], *rows]), "table", page=number)
+    if title := chart_title(part):
+        yield Element(title, "paragraph", page=number)
+    if rows := chart_rows(part):
+        yield Element(table(rows), "table", page=number)
 
 
-def _value(values: list[float | None], place: int) -> str:
-    value = values[place] if place < len(values) else None
-    return "" if value is None else f"{value:.15g}"
+def _embedded(data: bytes, number: int) -> list[Element]:
+    """What another document inside a slide holds, below the slide's title; nothing where it cannot be read."""
+    inner = read_inside(data, "")
+    if isinstance(inner, PermanentError):
+        return []
+    return [replace(e, page=number, level=e.level + 1 if e.level else None) for e in inner]

@@ -68,5 +68,5 @@ def test_attachments_are_read_below_their_names_and_a_bad_one_costs_itself() -> 
         ("paragraph", None, "From: 甲 <a@example.com>; To: b@example.org"),
         ("paragraph", None, "plain text"),
         ("title", 4, "all.zip"),
-        ("paragraph", None, "(UnsupportedFormat)"),
+        ("paragraph", None, "(CorruptDocument)"),
     ]

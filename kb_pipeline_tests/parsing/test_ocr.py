@@ -132,3 +132,14 @@ def test_a_picture_in_a_document_that_cannot_be_opened_costs_itself_alone() -> N
     header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\0IDAT" + bytes(20)
     assert [Pictures().paragraphs(data) for data in (bomb, bomb[:20])] == [[], []]
+
+
+def test_a_strip_cut_out_around_one_line_is_that_line_and_light_letters_are_seen_on_nothing() -> None:
+    strip = Image.new("RGB", (110, 18), "white")
+    ImageDraw.Draw(strip).text((4, 2), "Annual leave", fill="black", font=ImageFont.load_default(14))
+    assert [e.text for e in parse(png(strip), "image/png")] == ["Annual leave"]
+    clear = Image.new("RGBA", (1200, 300), (255, 255, 255, 0))
+    ImageDraw.Draw(clear).text((100, 100), WORDS[0], fill="white", font=ImageFont.load_default(60))
+    assert [e.text for e in parse(png(clear), "image/png")] == [WORDS[0]]
+    with pytest.raises(NoText):
+        parse(png(Image.new("RGB", (110, 18), "green")), "image/png")

@@ -4,10 +4,12 @@ import io
 import zipfile
 
 import docx
+import openpyxl
 import pptx
 import pytest
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
+from pptx.enum.shapes import PROG_ID
 from pptx.util import Inches
 
 from kb_pipeline.contracts import Element
@@ -138,3 +140,93 @@ def test_documents_with_macros_and_templates_are_read_as_documents(media_type: s
         for name in package.namelist():
             copy.writestr(name, package.read(name).replace(plain, declared))
     assert outline(parse(other.getvalue(), media_type)) == [("title", 1, "模板")]
+
+
+CHART = (
+    '<c:chartSpace xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart"'
+    ' xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><c:chart>'
+    "<c:title><c:tx><c:rich><a:p><a:r><a:t>销售</a:t></a:r></a:p></c:rich></c:tx></c:title><c:plotArea><c:barChart><c:ser>"
+    "<c:tx><c:strRef><c:strCache><c:pt idx='0'><c:v>金额</c:v></c:pt></c:strCache></c:strRef></c:tx>"
+    "<c:cat><c:strRef><c:strCache><c:pt idx='0'><c:v>一季度</c:v></c:pt><c:pt idx='1'><c:v>二季度</c:v></c:pt>"
+    "</c:strCache></c:strRef></c:cat>"
+    "<c:val><c:numRef><c:numCache><c:pt idx='0'><c:v>8.1999999999999993</c:v></c:pt></c:numCache></c:numRef></c:val>"
+    "</c:ser></c:barChart></c:plotArea></c:chart></c:chartSpace>"
+)
+NOTES = (
+    '<w:footnotes xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">'
+    '<w:footnote w:id="7"><w:p><w:r><w:t>见附件。</w:t></w:r></w:p></w:footnote></w:footnotes>'
+)
+DIAGRAM = (
+    '<dgm:dataModel xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram"'
+    ' xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><dgm:ptLst>'
+    "<dgm:pt><dgm:t><a:p><a:r><a:t>立项</a:t></a:r></a:p></dgm:t></dgm:pt>"
+    "<dgm:pt><dgm:t><a:p><a:r><a:t>验收</a:t></a:r></a:p></dgm:t></dgm:pt></dgm:ptLst></dgm:dataModel>"
+)
+FRAME = (
+    '<w:r {w}><w:drawing><a:graphic xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><a:graphicData>'
+    "{inside}</a:graphicData></a:graphic></w:drawing></w:r>"
+)
+OFFICE = 'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+
+
+def with_parts(data: bytes, parts: dict[str, str], relations: str) -> bytes:
+    """A docx with more parts, which the main part knows by `relations`."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as package, zipfile.ZipFile(file, "w") as copy:
+        for name in package.namelist():
+            content = package.read(name)
+            if name == "word/_rels/document.xml.rels":
+                content = content.replace(b"</Relationships>", f"{relations}</Relationships>".encode())
+            copy.writestr(name, content)
+        for name, text in parts.items():
+            copy.writestr(name, text)
+    return file.getvalue()
+
+
+def test_charts_diagrams_and_footnotes_follow_the_paragraph_they_belong_to() -> None:
+    document = docx.Document()
+    chart = f'<c:chart xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart" {OFFICE} r:id="rId91"/>'
+    smart = f'<dgm:relIds xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram" {OFFICE} r:dm="rId92"/>'
+    for text, run in (
+        ("甲", FRAME.format(w=nsdecls("w"), inside=chart)),
+        ("乙", FRAME.format(w=nsdecls("w"), inside=smart)),
+        ("丙", f'<w:r {nsdecls("w")}><w:footnoteReference w:id="7"/></w:r>'),
+    ):
+        document.add_paragraph(text)._p.append(parse_xml(run))
+    parts = {"word/charts/chart1.xml": CHART, "word/diagrams/data1.xml": DIAGRAM, "word/footnotes.xml": NOTES}
+    relation = '<Relationship Id="{}" Type="urn:example" Target="{}"/>'
+    relations = relation.format("rId91", "charts/chart1.xml") + relation.format("rId92", "diagrams/data1.xml")
+    assert outline(parse(with_parts(saved(document), parts, relations), DOCX)) == [
+        ("paragraph", None, "甲"),
+        ("paragraph", None, "销售"),
+        ("table", None, "\t金额\n一季度\t8.2\n二季度"),
+        ("paragraph", None, "乙"),
+        ("paragraph", None, "立项"),
+        ("paragraph", None, "验收"),
+        ("paragraph", None, "丙"),
+        ("paragraph", None, "见附件。"),
+    ]
+
+
+def test_a_letterhead_is_its_header_and_an_empty_form_its_properties() -> None:
+    document = docx.Document()
+    document.core_properties.title, document.core_properties.keywords = "请假单", "人事"
+    assert [e.text for e in parse(saved(document), DOCX)] == ["请假单", "人事"]
+    document.sections[0].header.paragraphs[0].text = "示例公司用笺"
+    assert [e.text for e in parse(saved(document), DOCX)] == ["示例公司用笺"]
+
+
+def test_a_workbook_on_a_slide_is_read_with_it() -> None:
+    book, deck, file, packed = openpyxl.Workbook(), pptx.Presentation(), io.BytesIO(), io.BytesIO()
+    book.active.title = "报价"
+    book.active.append(["品名", "单价"])
+    book.save(packed)
+    slide = deck.slides.add_slide(deck.slide_layouts[5])
+    slide.shapes.title.text = "附件"
+    slide.shapes.add_ole_object(packed, PROG_ID.XLSX, Inches(1), Inches(2))
+    deck.save(file)
+    assert [(e.kind, e.level, e.page, e.text) for e in parse(file.getvalue(), PPTX)] == [
+        ("title", 1, 1, "附件"),
+        ("title", 2, 1, "报价"),
+        ("table", None, 1, "品名\t单价"),
+    ]

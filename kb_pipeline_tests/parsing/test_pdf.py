@@ -13,6 +13,7 @@ from kb_pipeline.errors import CorruptDocument, EncryptedDocument, NoText
 from kb_pipeline.media_type import PDF
 from kb_pipeline.parsing import parse
 from kb_pipeline.parsing.options import ParseOptions, reading_with
+from kb_pipeline.parsing.pdf_outline import MOST_BOOKMARKS
 
 FONT = "STSong-Light"
 pdfmetrics.registerFont(UnicodeCIDFont(FONT))
@@ -166,3 +167,108 @@ def test_letters_of_a_negative_size_turned_the_right_way_up_are_letters() -> Non
     lines = f"BT /F1 -12 Tf -1 0 0 -1 60 700 Tm {text} ET"
     (element,) = parse(pdf(lambda canvas: canvas._code.append(lines)), PDF)
     assert element.text == "The supplier delivers within the agreed time to the office of the customer."
+
+
+def test_level_watermarks_go_by_their_colour_or_size_and_repeated_body_lines_stay() -> None:
+    def write(canvas: Canvas) -> None:
+        for page in (1, 2, 3):
+            canvas.setFont("Helvetica", 60)
+            canvas.drawString(120, 500, "DRAFT")
+            canvas.setFillGray(0.8)
+            canvas.setFont(FONT, 14)
+            canvas.drawString(250, 400, "仅供内部使用")
+            canvas.setFillGray(0)
+            canvas.setFont(FONT, 12)
+            canvas.drawString(60, 450, "每页都有的一句正文。")
+            canvas.drawString(60, 300, f"这里是第{'一二三'[page - 1]}部分的正文内容。")
+            canvas.showPage()
+
+    assert [e.text for e in parse(pdf(write), PDF)] == [
+        text for page in "一二三" for text in ("每页都有的一句正文。", f"这里是第{page}部分的正文内容。")
+    ]
+
+
+def test_a_slanted_stamp_on_a_single_page_goes_if_it_is_faint() -> None:
+    def write(canvas: Canvas) -> None:
+        canvas.drawString(60, 700, "The body of the page.")
+        for place, grey in ((300, 0.8), (100, 0)):
+            canvas.saveState()
+            canvas.rotate(30)
+            canvas.setFillGray(grey)
+            canvas.drawString(place, 300, f"note {grey:g}")
+            canvas.restoreState()
+
+    assert [e.text for e in parse(pdf(write), PDF)] == ["The body of the page.", "note 0"]
+
+
+def bookmarked(canvas: Canvas) -> None:
+    """A large title that the outline leaves out; headings that only the outline tells from the body, one of them also
+    named in a list above."""
+    canvas.setFont("Helvetica", 20)
+    canvas.drawString(60, 790, "Manual")
+    canvas.setFont("Helvetica", 11)
+    for row, (text, level) in enumerate(
+        (
+            ("Restore", None),
+            ("Backup", 0),
+            ("Copies are made every night and kept for a month.", None),
+            ("1.1 Restore", 1),
+            ("Ask the operators to bring a copy back.", None),
+        )
+    ):
+        height = 740 - 40 * row
+        canvas.drawString(60, height, text)
+        if level is not None:
+            canvas.bookmarkPage(text, fit="XYZ", top=height + 12)
+            canvas.addOutlineEntry(text.removeprefix("1.1 "), text, level)
+
+
+def test_the_outline_tells_headings_and_their_levels() -> None:
+    assert [(e.kind, e.level, e.text) for e in parse(pdf(bookmarked), PDF)] == [
+        ("title", 1, "Manual"),
+        ("paragraph", None, "Restore"),
+        ("title", 1, "Backup"),
+        ("paragraph", None, "Copies are made every night and kept for a month."),
+        ("title", 2, "1.1 Restore"),
+        ("paragraph", None, "Ask the operators to bring a copy back."),
+    ]
+
+
+def test_an_outline_of_many_entries_is_read_only_so_far() -> None:
+    def write(canvas: Canvas) -> None:
+        canvas.drawString(60, 700, "The body of the page.")
+        for number in range(MOST_BOOKMARKS + 1):
+            canvas.bookmarkPage(str(number))
+            canvas.addOutlineEntry("The body of the page." if number == MOST_BOOKMARKS else "x", str(number), 0)
+
+    assert [(e.kind, e.text) for e in parse(pdf(write), PDF)] == [("paragraph", "The body of the page.")]
+
+
+def test_words_in_columns_are_a_table_and_two_columns_of_prose_are_none() -> None:
+    def write(canvas: Canvas) -> None:
+        canvas.setFont(FONT, 11)
+        for row, cells in enumerate((("品名", "数量", "单价"), ("水泵", "3", "一百元"), ("阀门", "", "二十元"))):
+            for place, text in zip((60, 200, 340), cells, strict=True):
+                canvas.drawString(place, 700 - 18 * row, text)
+        for row in range(5):
+            canvas.drawString(60, 600 - 18 * row, "左栏的正文一行接着一行写到栏底为止")
+            canvas.drawString(320, 600 - 18 * row, "右栏的正文也是一行接着一行写到栏底")
+
+    table, *prose = parse(pdf(write), PDF)
+    assert (table.kind, table.text) == ("table", "品名\t数量\t单价\n水泵\t3\t一百元\n阀门\t\t二十元")
+    assert "table" not in {e.kind for e in prose}
+
+
+def test_a_row_set_in_one_piece_is_parted_at_its_gaps() -> None:
+    def write(canvas: Canvas) -> None:
+        for row, cells in enumerate((("Part", "Count", "Price"), ("Pump", "3", "100"), ("Valve", "12", "20"))):
+            text = canvas.beginText(60, 700 - 16 * row)
+            text.setFont("Helvetica", 11)
+            for cell in cells:
+                text.textOut(cell)
+                text.moveCursor(120, 0)
+            canvas.drawText(text)
+
+    assert [(e.kind, e.text) for e in parse(pdf(write), PDF)] == [
+        ("table", "Part\tCount\tPrice\nPump\t3\t100\nValve\t12\t20")
+    ]
