@@ -39,8 +39,9 @@ BOLD_WEIGHT = 600
 FIXED_PITCH = 1  # PDF 32000-1, table 123
 # A line is looked at for gaps if it is this many letter heights longer than its letters.
 SPREAD = 3.0
-# Of 255: what lets more of the page show through, or is lighter, is there to be overlooked.
-FAINT_OPACITY, FAINT_SHADE = 180, 120
+# Of 255: what lets more of the page show through, or is as light, is there to be overlooked; what is lighter still
+# stands on a dark ground.
+FAINT_OPACITY, FAINT_SHADES = 180, range(160, 236)
 _BOLD_NAME = re.compile(rb"bold|black|heavy", re.IGNORECASE)
 _MONO_NAME = re.compile(rb"mono|courier|consolas|menlo|typewriter|cmtt", re.IGNORECASE)
 _FontName = ctypes.c_char * 64
@@ -158,7 +159,7 @@ def _is_faint(content: pdfium.FPDF_TEXTPAGE, line: Line) -> bool:
     if index < 0 or not pdfium.FPDFText_GetFillColor(content, index, *map(ctypes.byref, colour)):
         return False
     *shades, opacity = (part.value for part in colour)
-    return opacity < FAINT_OPACITY or min(shades) > FAINT_SHADE
+    return opacity < FAINT_OPACITY or min(shades) in FAINT_SHADES
 
 
 def is_usable(lines: Sequence[Line]) -> bool:

@@ -179,12 +179,18 @@ def test_level_watermarks_go_by_their_colour_or_size_and_repeated_body_lines_sta
             canvas.drawString(250, 400, "仅供内部使用")
             canvas.setFillGray(0)
             canvas.setFont(FONT, 12)
+            canvas.rect(50, 560, 300, 20, fill=1)
+            canvas.setFillGray(1)
+            canvas.drawString(60, 565, "深底白字的表头")
+            canvas.setFillGray(0)
             canvas.drawString(60, 450, "每页都有的一句正文。")
             canvas.drawString(60, 300, f"这里是第{'一二三'[page - 1]}部分的正文内容。")
             canvas.showPage()
 
     assert [e.text for e in parse(pdf(write), PDF)] == [
-        text for page in "一二三" for text in ("每页都有的一句正文。", f"这里是第{page}部分的正文内容。")
+        text
+        for page in "一二三"
+        for text in ("深底白字的表头", "每页都有的一句正文。", f"这里是第{page}部分的正文内容。")
     ]
 
 
