@@ -63,7 +63,7 @@ def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> li
 
 
 def _is_stretched(image: np.ndarray) -> bool:
-    return max(image.shape[:2]) > MOST_STRETCHED * min(image.shape[:2])
+    return bool(max(image.shape[:2]) > MOST_STRETCHED * min(image.shape[:2]))
 
 
 def _upright(image: np.ndarray) -> tuple[np.ndarray, Any]:
