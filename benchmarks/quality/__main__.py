@@ -23,11 +23,11 @@ def main() -> None:
 
 
 def _reading() -> None:
-    columns = ("format", "language", "files", "characters", "order", "unstructured: characters", "order ")
-    rows = [
-        (f"{kind} {variant}".strip(), language, str(files), *_shown(ours), *_shown(theirs))
-        for kind, variant, language, files, ours, theirs in reading.rows()
-    ]
+    columns = ("format", "language", "files", "goal", "characters", "order", "unstructured: characters", "order ")
+    rows = []
+    for kind, variant, language, files, ours, theirs in reading.rows():
+        names = (f"{kind} {variant}".strip(), language, str(files), f"{reading.goal(kind, variant):.2f}")
+        rows.append((*names, *_shown(ours), *_shown(theirs)))
     console.table("", columns, rows, numbers=columns[2:])
 
 

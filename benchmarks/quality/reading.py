@@ -17,8 +17,12 @@ from kb_pipeline.errors import KbError
 from kb_pipeline.media_type import HEAD_BYTES, detect
 from kb_pipeline.parsing import parse
 
-GOALS = {"scanned": 0.95}
-GOAL = 0.98
+GOAL, GOAL_OF_PICTURES = 0.98, 0.95
+
+
+def goal(kind: str, variant: str) -> float:
+    """The share of characters to be read right in files of a format, by whether they are pictures of pages."""
+    return GOAL_OF_PICTURES if f"{variant}.{kind}".endswith(PICTURES) else GOAL
 
 
 def read(path: Path) -> str:
