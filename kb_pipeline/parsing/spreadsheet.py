@@ -25,6 +25,7 @@ from kb_pipeline.parsing.decoding import decode
 
 _DELIMITERS = ",\t;|"
 _SNIFFED_LINES = 20
+LAST_ROW = 1_048_576  # of any sheet; openpyxl makes up every row before the next one, however far that says it is
 # Beyond this a field is an unclosed quote; the csv module's own limit, 128 KiB, is below real cells.
 _MAX_FIELD = 10 * 1024**2
 _PERCENT = re.compile(r"0(?:\.(0+))?%")
@@ -42,7 +43,7 @@ def parse_xlsx(data: bytes) -> list[Element]:
 
 def _openpyxl_rows(sheet: Any) -> Iterator[list[str]]:
     sheet.reset_dimensions()  # what a file declares about its extent is often wrong
-    for row in sheet.iter_rows():
+    for row in sheet.iter_rows(max_row=LAST_ROW):
         yield [cell_text(cell.value, cell.number_format) if cell.value is not None else "" for cell in row]
 
 

@@ -15,6 +15,7 @@ from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline.stages import PRELOAD
 from kb_pipeline_tests.fuzzing.documents import Case
 from kb_pipeline_tests.fuzzing.job import FuzzJob, Verdict
+from kb_pipeline_tests.parsing.test_failures import with_part, xlsx_bytes
 
 Read = Callable[[str, bytes], str]
 
@@ -83,6 +84,15 @@ def book(chapters: int) -> bytes:
 def test_words_of_twenty_thousand_letters(read: Read) -> None:
     """Whether letters with accents follow was looked up for each of its endings."""
     assert read("word.txt", ("字é " + "nospace" * 3000 + "\n\n").encode() * 30) == "ok"
+
+
+def test_a_row_that_says_it_is_the_thousand_millionth(read: Read) -> None:
+    row = '<row r="{0}"><c r="A{0}" t="inlineStr"><is><t>text</t></is></c></row>'
+    sheet = (
+        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+        f"<sheetData>{row.format(1)}{row.format(999_999_999)}</sheetData></worksheet>"
+    )
+    assert read("far.xlsx", with_part(xlsx_bytes(), "xl/worksheets/sheet1.xml", sheet.encode())) == "ok"
 
 
 def test_a_spacer_is_no_text(read: Read) -> None:
