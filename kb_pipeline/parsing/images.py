@@ -15,9 +15,9 @@ def parse_image(data: bytes) -> list[Element]:
     if in_force().strategy == "hi_res":
         from kb_pipeline.parsing.hi_res import read_pictures
 
-        return read_pictures(frames(data))
-    read = read_pages(Picture(frame, number) for number, frame in enumerate(frames(data), start=1))
-    lines = [line for page in read for line in page] or read_strip(next(frames(data)), 1)
+        return read_pictures(frame.image for frame in frames(data))
+    read = read_pages(Picture(image, number, scale) for number, (image, scale) in enumerate(frames(data), start=1))
+    lines = [line for page in read for line in page] or read_strip(next(frames(data)).image, 1)
     if not lines:
         raise NoText("No text was recognised in the picture.", "Nothing, if it shows none.")
     return assemble(lines, len(read))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from io import BytesIO
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,12 +18,17 @@ from kb_pipeline.parsing.layout import Line
 from kb_pipeline.parsing.ruled_tables import with_tables
 from kb_pipeline.parsing.ruling import Rule, grids
 
+if TYPE_CHECKING:
+    import PIL.Image
+
 # Below this the recognizer guesses; it is rapidocr's own default.
 LEAST_CONFIDENCE = 0.5
 # A picture that is taken for a line as a whole is one only if the recognizer is sure.
 CERTAIN = 0.8
 # Longer sides are scaled down by the engine: a page of A4 at 200 dots an inch has 2,339.
 LONGEST_SIDE = 2400
+# Pictures of twice this size and more are made smaller first: it takes memory to hold what the engine will not look at.
+LARGEST = 2 * LONGEST_SIDE
 # What is longer and narrower is a rule or a spacer: the engine would make the short side 30 pixels, the long one to
 # match.
 MOST_STRETCHED = LONGEST_SIDE // 30
@@ -40,6 +45,13 @@ LIGHT = 200
 _LETTER_SHARE = 0.75
 LATIN_WIDTH = 0.52  # of a character's height, on average of a text
 BOX_MARGIN = 0.3  # what boxes are wider than their text, in characters' heights
+
+
+class Frame(NamedTuple):
+    """A picture of a file: height x width x 3, uint8, RGB; and how many of the file's pixels one of its is long."""
+
+    image: np.ndarray
+    scale: float
 
 
 def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> list[Line]:
@@ -187,8 +199,8 @@ def _engine() -> Any:
     return RapidOCR(params={**threads, **settings, "Global.log_level": "error"})
 
 
-def frames(data: bytes) -> Iterator[np.ndarray]:
-    """The pictures of an image file, one or (tiff, gif) several, upright, in RGB."""
+def frames(data: bytes) -> Iterator[Frame]:
+    """The pictures of an image file, one or (tiff, gif) several, upright."""
     from PIL import Image, ImageOps, ImageSequence
 
     if data[4:8] == b"ftyp":
@@ -196,12 +208,31 @@ def frames(data: bytes) -> Iterator[np.ndarray]:
 
         pi_heif.register_heif_opener()
     with Image.open(BytesIO(data)) as image:
+        longest = max(image.size)
+        if longest >= 2 * LARGEST:
+            image.draft("RGB", (image.width * LARGEST // longest, image.height * LARGEST // longest))  # JPEG alone
+        drafted = longest / max(image.size)
         for frame in ImageSequence.Iterator(image):
-            upright = ImageOps.exif_transpose(frame).convert("RGBA")
-            light = _is_light(np.asarray(upright))
-            paper = Image.new("RGBA", upright.size, "black" if light else "white")
-            seen = np.asarray(Image.alpha_composite(paper, upright).convert("RGB"))
-            yield 255 - seen if light else seen
+            times = max(1, max(frame.size) // LARGEST)
+            shrunk = _with_plain_colours(frame).reduce(times) if times > 1 else frame
+            yield Frame(_on_paper(ImageOps.exif_transpose(shrunk)), drafted * times)
+
+
+def _with_plain_colours(image: PIL.Image.Image) -> PIL.Image.Image:
+    """What can be scaled: no palette, no single bits."""
+    return image.convert({"1": "L", "P": "RGBA"}.get(image.mode, image.mode))
+
+
+def _on_paper(image: PIL.Image.Image) -> np.ndarray:
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return np.asarray(image.convert("RGB"))
+    drawn = image.convert("RGBA")
+    light = _is_light(np.asarray(drawn))
+    paper = Image.new("RGBA", drawn.size, "black" if light else "white")
+    seen = np.asarray(Image.alpha_composite(paper, drawn).convert("RGB"))
+    return 255 - seen if light else seen
 
 
 def _is_light(image: np.ndarray) -> bool:

@@ -33,6 +33,7 @@ from kb_pipeline.parsing.ruling import Grid, grids
 from kb_pipeline.parsing.watermarks import without_watermarks
 
 POINTS_PER_INCH, DOTS_PER_INCH = 72, 200
+MOST_DOTS = 4800  # of a page's longer side; twice what the recognizer looks at
 LEAST_CHARACTERS = 16
 UNMAPPED_SHARE = 0.3
 BOLD_WEIGHT = 600
@@ -88,8 +89,9 @@ def _page(document: pypdfium2.PdfDocument, number: int) -> list[Line] | Picture:
         lines = [] if strategy == "ocr" else text_layer(page, number + 1)
         if strategy == "fast" or is_usable(lines) or (strategy == "auto" and _is_blank(page)):
             return lines
-        image = page.render(scale=DOTS_PER_INCH / POINTS_PER_INCH, rev_byteorder=True).to_numpy()[:, :, :3]
-        return Picture(image, number + 1, POINTS_PER_INCH / DOTS_PER_INCH, lines)
+        scale = min(DOTS_PER_INCH / POINTS_PER_INCH, MOST_DOTS / max(page.get_size()))
+        image = page.render(scale=scale, rev_byteorder=True).to_numpy()[:, :, :3]
+        return Picture(image, number + 1, 1 / scale, lines)
 
 
 def text_layer(page: pypdfium2.PdfPage, number: int) -> list[Line]:

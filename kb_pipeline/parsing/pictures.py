@@ -35,7 +35,7 @@ class Pictures:
         from kb_pipeline.parsing.ocr import frames, read_page
 
         try:
-            image = next(frames(data))
+            image = next(frames(data)).image
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - Pillow raises SyntaxError, struct.error, its own, and more

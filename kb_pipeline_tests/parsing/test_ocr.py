@@ -13,7 +13,7 @@ from kb_pipeline.contracts import Element
 from kb_pipeline.errors import NoText
 from kb_pipeline.media_type import PDF
 from kb_pipeline.parsing import parse
-from kb_pipeline.parsing.ocr import frames
+from kb_pipeline.parsing.ocr import LARGEST, frames
 from kb_pipeline.parsing.options import ParseOptions, Strategy, reading_with
 from kb_pipeline.parsing.pictures import Pictures
 from kb_pipeline_tests.parsing.test_pdf import pdf
@@ -76,9 +76,22 @@ def test_a_photograph_is_turned_as_its_camera_says() -> None:
     exif, file = Image.Exif(), io.BytesIO()
     exif[ExifTags.Base.Orientation] = 6  # to be turned to the right by 90 degrees
     picture(*WORDS).rotate(90, expand=True).save(file, "JPEG", exif=exif)
-    (frame,) = frames(file.getvalue())
-    assert frame.shape[:2] == (700, 1200)
+    ((image, _),) = frames(file.getvalue())
+    assert image.shape[:2] == (700, 1200)
     assert " ".join(element.text for element in parse(file.getvalue(), "image/jpeg")) == " ".join(WORDS)
+
+
+@pytest.mark.parametrize(("mode", "file_format"), [("1", "PNG"), ("P", "PNG"), ("L", "JPEG")])
+def test_a_picture_much_larger_than_the_recognizer_looks_at_is_made_smaller_first(mode: str, file_format: str) -> None:
+    file = io.BytesIO()
+    picture(*WORDS).convert(mode).resize((12_000, 7_000)).save(file, file_format)
+    ((image, scale),) = frames(file.getvalue())
+    assert max(image.shape) <= 2 * LARGEST
+    assert image.shape[1] * scale == pytest.approx(12_000, rel=0.01)
+    elements = parse(file.getvalue(), f"image/{file_format.lower()}")
+    assert " ".join(element.text for element in elements) == " ".join(WORDS)
+    assert elements[-1].box is not None
+    assert elements[-1].box.x1 > image.shape[1], "in pixels of the file"
 
 
 def test_a_page_that_its_pdf_turns_is_read_as_it_is_shown() -> None:
