@@ -26,7 +26,7 @@ def _reading() -> None:
     columns = ("format", "language", "files", "goal", "characters", "order", "unstructured: characters", "order ")
     rows = []
     for kind, variant, language, files, ours, theirs in reading.rows():
-        names = (f"{kind} {variant}".strip(), language, str(files), f"{reading.goal(kind, variant):.2f}")
+        names = (f"{kind} {variant}".strip(), language, str(files), f"{reading.goal(kind, variant) or '-'}")
         rows.append((*names, *_shown(ours), *_shown(theirs)))
     console.table("", columns, rows, numbers=columns[2:])
 

@@ -17,12 +17,13 @@ from kb_pipeline.errors import KbError
 from kb_pipeline.media_type import HEAD_BYTES, detect
 from kb_pipeline.parsing import parse
 
-GOAL, GOAL_OF_PICTURES = 0.98, 0.95
+GOALS = {"pdf": 0.98, "docx": 0.98, "html": 0.98, "md": 0.98}
+GOAL_OF_PICTURES = 0.95
 
 
-def goal(kind: str, variant: str) -> float:
-    """The share of characters to be read right in files of a format, by whether they are pictures of pages."""
-    return GOAL_OF_PICTURES if f"{variant}.{kind}".endswith(PICTURES) else GOAL
+def goal(kind: str, variant: str) -> float | None:
+    """The share of characters to be read right in files of a format, if one is set."""
+    return GOAL_OF_PICTURES if f"{variant}.{kind}".endswith(PICTURES) else GOALS.get(kind)
 
 
 def read(path: Path) -> str:
