@@ -1,6 +1,6 @@
 """Real documents of every format, hostile ones among them: each ends as searchable or in quarantine with a reason.
 
-A part of the corpus by default, all of it with KB_FULL_CORPUS=1 (about three minutes on two cores).
+A part of the corpus by default, all of it with KB_FULL_CORPUS=1 (a quarter of an hour on two cores).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.corpus, pytest.mark.timeout(1800)]
 
 EACH_FOLDER = 5
 HOSTILE = "messy"
-READ = ("csv", "docx", "eml", "html", "md", "pptx", "txt", "xlsx")
+THROUGH_LIBREOFFICE = ("doc", "ppt")
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def test_every_file_ends_as_searchable_or_in_quarantine_with_a_reason_of_the_clo
         print(count, *media_type)
     assert sorted(ends) == sorted(loaded.files)
     assert {end for end in ends.values() if end != "ok"} <= set(QUARANTINE_CLASSES)
-    sound = [end for key, end in ends.items() if key.partition("/")[0] in READ]
-    assert sound.count("ok") > 0.85 * len(sound), Counter(sound)  # pictures in Office files have no text
+    sound = [end for key, end in ends.items() if key.partition("/")[0] not in (HOSTILE, *THROUGH_LIBREOFFICE)]
+    assert sound.count("ok") > 0.85 * len(sound), Counter(sound)  # some pictures and blank pages have no text
     assert "UnexpectedError" not in ends.values(), [key for key, end in ends.items() if end == "UnexpectedError"]
 
 
