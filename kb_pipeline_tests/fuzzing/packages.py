@@ -7,6 +7,7 @@ import re
 import warnings
 import zipfile
 import zlib
+from lzma import LZMAError
 from collections.abc import Mapping
 from random import Random
 
@@ -56,7 +57,16 @@ def unpacked(data: bytes) -> Members:
             if sum(entry.file_size for entry in entries) > MOST_UNPACKED:
                 return {}
             return {entry.filename: package.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError, RuntimeError):
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        LZMAError,
+        OSError,
+        ValueError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+    ):
         return {}
 
 
