@@ -7,8 +7,8 @@ import re
 import warnings
 import zipfile
 import zlib
-from lzma import LZMAError
 from collections.abc import Mapping
+from lzma import LZMAError
 from random import Random
 
 from kb_pipeline_tests.fuzzing.markup import TAGS, WELL_FORMED
