@@ -32,6 +32,8 @@ LARGEST = 2 * LONGEST_SIDE
 # What is longer and narrower is a rule or a spacer: the engine would make the short side 30 pixels, the long one to
 # match.
 MOST_STRETCHED = LONGEST_SIDE // 30
+# Times as high as wide; the engine's own measure for wide ones.
+NARROWEST = 8
 # Lines slanted this much against the page (degrees) are stamps and watermarks.
 SLANTED = 8.0
 # Shorter strokes than this share of a picture's width are no rules of a table.
@@ -58,7 +60,7 @@ def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> li
     """Lines and ruled tables of `image` (height x width x 3, uint8, RGB), as they are read; lengths in points."""
     if _is_stretched(image):
         return []
-    image, result = _upright(image)
+    image, result = _upright(_wide_enough(image))
     if result.boxes is None:
         return []
     quads = [np.asarray(box, dtype=float) for box in result.boxes]
@@ -76,6 +78,13 @@ def read_page(image: np.ndarray, page: int, points_per_pixel: float = 1.0) -> li
 
 def _is_stretched(image: np.ndarray) -> bool:
     return bool(max(image.shape[:2]) > MOST_STRETCHED * min(image.shape[:2]))
+
+
+def _wide_enough(image: np.ndarray) -> np.ndarray:
+    """With white on its right, if `image` is so narrow that the engine would enlarge it beyond measure; wide ones it
+    pads itself."""
+    missing = image.shape[0] // NARROWEST - image.shape[1]
+    return np.pad(image, ((0, 0), (0, missing), (0, 0)), constant_values=255) if missing > 0 else image
 
 
 def _upright(image: np.ndarray) -> tuple[np.ndarray, Any]:

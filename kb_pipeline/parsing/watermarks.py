@@ -23,12 +23,13 @@ Place = tuple[str, int, int]
 
 def without_watermarks(lines: list[Line], pages: int, faint: Callable[[list[Line]], list[Line]]) -> list[Line]:
     """`lines` without watermarks; `faint` is asked which of those that may be one are set so as to be overlooked."""
-    on_pages = Counter(place for place, _ in {(_place(line), line.page) for line in lines})
+    places = [_place(line) for line in lines]
+    on_pages = Counter(place for place, _ in {(place, line.page) for place, line in zip(places, lines, strict=True)})
     least = max(LEAST_PAGES, pages / 2)
     candidates: dict[Place, Line] = {}
-    for line in lines:
-        if not line.table and (line.oblique or on_pages[_place(line)] >= least):
-            candidates.setdefault(_place(line), line)
+    for place, line in zip(places, lines, strict=True):
+        if not line.table and (line.oblique or on_pages[place] >= least):
+            candidates.setdefault(place, line)
     if not candidates:
         return lines
     oversized = OVERSIZED * body_size(lines)
@@ -39,7 +40,7 @@ def without_watermarks(lines: list[Line], pages: int, faint: Callable[[list[Line
         or (line.size >= oversized and (line.oblique or on_pages[place] >= LEAST_PAGES_OVERSIZED))
     }
     marks |= {_place(line) for line in faint([line for place, line in candidates.items() if place not in marks])}
-    return [line for line in lines if _place(line) not in marks]
+    return [line for place, line in zip(places, lines, strict=True) if place not in marks]
 
 
 def _place(line: Line) -> Place:

@@ -25,8 +25,18 @@ LIMITS = Limits(seconds=20, memory_mb=1024, workers=1)
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
     """What becomes of a document: "ok" or the name of an error, if nothing was wrong with that."""
-    job = FuzzJob(str(tmp_path_factory.mktemp("cases")), LIMITS.memory_mb)
-    with LocalWorkers(job, LIMITS, PRELOAD) as workers:
+    yield from reading_with(LIMITS, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def recognise(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
+    """The same with the memory that recognising a page takes."""
+    yield from reading_with(Limits(seconds=60, memory_mb=2048, workers=1), tmp_path_factory)
+
+
+def reading_with(limits: Limits, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
+    job = FuzzJob(str(tmp_path_factory.mktemp("cases")), limits.memory_mb)
+    with LocalWorkers(job, limits, PRELOAD) as workers:
 
         def read(key: str, data: bytes) -> str:
             ((_, answer),) = workers.run([Case(0, key, data, strategy="auto")])
@@ -93,6 +103,13 @@ def test_a_row_that_says_it_is_the_thousand_millionth(read: Read) -> None:
         f"<sheetData>{row.format(1)}{row.format(999_999_999)}</sheetData></worksheet>"
     )
     assert read("far.xlsx", with_part(xlsx_bytes(), "xl/worksheets/sheet1.xml", sheet.encode())) == "ok"
+
+
+def test_a_picture_forty_times_as_high_as_wide(recognise: Read) -> None:
+    """The engine would make its short side 736 pixels."""
+    file = io.BytesIO()
+    Image.new("RGB", (7, 300), "grey").save(file, "PNG")
+    assert recognise("narrow.png", file.getvalue()) == "NoText"
 
 
 def test_a_spacer_is_no_text(read: Read) -> None:
