@@ -20,7 +20,7 @@ RATIO_MATTERS_FROM = 20 * 1024**2
 
 _CONTENT_TYPES = "[Content_Types].xml"
 _OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_REMEDY_TOO_LARGE = "Split the document, or remove what is repeated in it."
+REMEDY_TOO_LARGE = "Split the document, or remove what is repeated in it."
 
 
 def check_ooxml(data: bytes, main_part: str) -> None:
@@ -73,12 +73,12 @@ def _check_sizes(entries: list[zipfile.ZipInfo], kind: str) -> None:
         if size > limit:
             raise DocumentTooLarge(
                 f"The {kind} file unpacks to {size // 1024**2} MiB of {what}; the limit is {limit // 1024**2} MiB.",
-                _REMEDY_TOO_LARGE,
+                REMEDY_TOO_LARGE,
             )
     if unpacked > RATIO_MATTERS_FROM and unpacked > MAX_RATIO * packed:
         raise DocumentTooLarge(
             f"The {kind} file unpacks to {unpacked // packed} times its size; the limit is {MAX_RATIO} times.",
-            _REMEDY_TOO_LARGE,
+            REMEDY_TOO_LARGE,
         )
 
 

@@ -10,7 +10,7 @@ import csv
 import datetime as dt
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -18,9 +18,15 @@ import openpyxl
 import python_calamine
 
 from kb_pipeline.contracts import Element
-from kb_pipeline.errors import EncryptedDocument
+from kb_pipeline.errors import DocumentTooLarge, EncryptedDocument
 from kb_pipeline.parsing.cleaning import clean, table
-from kb_pipeline.parsing.container import check_chains, check_ooxml
+from kb_pipeline.parsing.container import (
+    MAX_RATIO,
+    RATIO_MATTERS_FROM,
+    REMEDY_TOO_LARGE,
+    check_chains,
+    check_ooxml,
+)
 from kb_pipeline.parsing.decoding import decode
 
 _DELIMITERS = ",\t;|"
@@ -38,7 +44,27 @@ def parse_xlsx(data: bytes) -> list[Element]:
     """
     check_ooxml(data, main_part="xl/")
     with closing(openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)) as workbook:
-        return _sheet_elements((sheet.title, _openpyxl_rows(sheet)) for sheet in workbook.worksheets)
+        bounded = _bounded(data)
+        return _sheet_elements((sheet.title, bounded(_openpyxl_rows(sheet))) for sheet in workbook.worksheets)
+
+
+def _bounded(data: bytes) -> Callable[[Iterable[list[str]]], Iterator[list[str]]]:
+    """Rows as they are, for all sheets of a workbook together no more text than its file may hold: one long text may be
+    that of every cell."""
+    told, most = 0, max(RATIO_MATTERS_FROM, MAX_RATIO * len(data))
+
+    def bounded(rows: Iterable[list[str]]) -> Iterator[list[str]]:
+        nonlocal told
+        for row in rows:
+            told += sum(map(len, row))
+            if told > most:
+                raise DocumentTooLarge(
+                    f"The cells of the workbook hold over {MAX_RATIO} times as many characters as its file has bytes.",
+                    REMEDY_TOO_LARGE,
+                )
+            yield row
+
+    return bounded
 
 
 def _openpyxl_rows(sheet: Any) -> Iterator[list[str]]:

@@ -8,6 +8,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterator
 
+import openpyxl
 import pytest
 from PIL import Image
 
@@ -98,11 +99,16 @@ def test_words_of_twenty_thousand_letters(read: Read) -> None:
 
 def test_a_row_that_says_it_is_the_thousand_millionth(read: Read) -> None:
     row = '<row r="{0}"><c r="A{0}" t="inlineStr"><is><t>text</t></is></c></row>'
-    sheet = (
-        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
-        f"<sheetData>{row.format(1)}{row.format(999_999_999)}</sheetData></worksheet>"
-    )
+    sheet = f'<worksheet xmlns="{SHEETS}"><sheetData>{row.format(1)}{row.format(999_999_999)}</sheetData></worksheet>'
     assert read("far.xlsx", with_part(xlsx_bytes(), "xl/worksheets/sheet1.xml", sheet.encode())) == "ok"
+
+
+def test_a_text_that_a_thousand_cells_share(read: Read) -> None:
+    workbook, file = openpyxl.Workbook(), io.BytesIO()
+    for _ in range(1000):
+        workbook.worksheets[0].append(["字" * 32_000])
+    workbook.save(file)
+    assert read("shared.xlsx", file.getvalue()) == "DocumentTooLarge"
 
 
 def test_a_picture_forty_times_as_high_as_wide(recognise: Read) -> None:
