@@ -99,7 +99,10 @@ def test_words_of_twenty_thousand_letters(read: Read) -> None:
 
 def test_a_row_that_says_it_is_the_thousand_millionth(read: Read) -> None:
     row = '<row r="{0}"><c r="A{0}" t="inlineStr"><is><t>text</t></is></c></row>'
-    sheet = f'<worksheet xmlns="{SHEETS}"><sheetData>{row.format(1)}{row.format(999_999_999)}</sheetData></worksheet>'
+    sheet = (
+        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+        f"<sheetData>{row.format(1)}{row.format(999_999_999)}</sheetData></worksheet>"
+    )
     assert read("far.xlsx", with_part(xlsx_bytes(), "xl/worksheets/sheet1.xml", sheet.encode())) == "ok"
 
 
