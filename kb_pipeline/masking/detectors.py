@@ -101,7 +101,7 @@ _says_line = any_of("office|fax|mobile|cell|home", lower=True)
 _LOCAL_PART = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._%+'-")
 _DOMAIN = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]+|\[?(?:[0-9]{1,3}\.){3}[0-9]{1,3}\]?")
 
-_QUAD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])(?:/[0-9]{1,2}(?![0-9]))?")
+_QUAD = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])(?:/[0-9]{1,2}(?!\.?[0-9]))?")
 _COLONS = re.compile(r":[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*")
 _ANY_SIGN = re.compile(f"[0-9@{UNIT_CHARACTERS}]")
 _IN_LETTERS = re.compile("[:.-](?:[0-9A-Fa-f]{1,4}[:.-]|(?<=:):)")

@@ -49,6 +49,10 @@ def test_ip_addresses_are_found(written: str, around: str) -> None:
     assert mask_text(around.format(written), POLICY) == (around.format("<IP_ADDRESS>"), {"IP_ADDRESS": 1})
 
 
+def test_an_address_after_the_slash_of_a_number_is_found() -> None:
+    assert mask_text("99192.0.2.10/192.0.2.7", POLICY)[0] == "99192.0.2.10/<IP_ADDRESS>"
+
+
 @pytest.mark.parametrize(
     "text",
     ["256.1.1.1", "1.2.3", "1.2.3.4.5", "1.02.3.4", "12:30:45", "std::vector", "a::b", "::"],

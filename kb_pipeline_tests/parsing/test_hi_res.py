@@ -16,8 +16,21 @@ from pathlib import Path
 
 import pypdfium2
 import pytest
-from unstructured.documents.coordinates import PixelSpace
-from unstructured.documents.elements import (
+
+from kb_pipeline import media_type
+from kb_pipeline.contracts import Box, Element
+from kb_pipeline.errors import MissingExtra
+from kb_pipeline.parsing import hi_res, parse
+from kb_pipeline.parsing.bootstrap import warm_up
+from kb_pipeline.parsing.layout import Levels, Line
+from kb_pipeline.parsing.options import ParseOptions
+from kb_pipeline_tests.offline import asked_for, offline
+from kb_pipeline_tests.parsing.tiny_layout_models import FOOTER, HEADER, TEXT, TITLE, write_cache
+
+warm_up(["docx"])  # before anything else of unstructured is imported, which would ask the network
+
+from unstructured.documents.coordinates import PixelSpace  # noqa: E402
+from unstructured.documents.elements import (  # noqa: E402
     CoordinatesMetadata,
     ElementMetadata,
     Footer,
@@ -29,15 +42,6 @@ from unstructured.documents.elements import (
     Text,
     Title,
 )
-
-from kb_pipeline import media_type
-from kb_pipeline.contracts import Box, Element
-from kb_pipeline.errors import MissingExtra
-from kb_pipeline.parsing import hi_res, parse
-from kb_pipeline.parsing.layout import Levels, Line
-from kb_pipeline.parsing.options import ParseOptions
-from kb_pipeline_tests.offline import asked_for, offline
-from kb_pipeline_tests.parsing.tiny_layout_models import FOOTER, HEADER, TEXT, TITLE, write_cache
 
 OPTIONS = ParseOptions("hi_res")
 HAS_EXTRA = importlib.util.find_spec("unstructured_inference") is not None
