@@ -68,7 +68,8 @@ class _Reader:
 
     def __init__(self, text: str, before: int = 0) -> None:
         apart, self.added = set_apart(text)
-        pairs = list(pyromark.events_with_range(apart, options=pyromark.Options.ENABLE_TABLES))
+        options = pyromark.Options.ENABLE_TABLES
+        pairs = list(pyromark.events_with_range(apart, options=options, merge_text=True))
         self.events = [_event(event) for event, _ in pairs]
         self.ranges = [range_ for _, range_ in pairs]
         self.before = before
