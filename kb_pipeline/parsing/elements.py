@@ -12,6 +12,8 @@ from kb_pipeline.parsing.cleaning import block, clean, fold, language, table
 from kb_pipeline.parsing.headings import MAX_TITLE_WIDTH, ends_sentence, width
 
 MAX_LEVEL = 9
+# What is longer is no heading: it would stand before every passage under it, and be masked again with each.
+MAX_TITLE_CHARACTERS = 1000
 _DROPPED = {"Header", "Footer", "PageNumber", "PageBreak"}
 _KINDS: dict[str, ElementKind] = {
     "Title": "title",
@@ -60,7 +62,8 @@ def table_elements(rows: list[list[str]], page: int | None) -> list[Element]:
 
 
 def finish(elements: Iterable[Element]) -> list[Element]:
-    """Text cleaned as its kind wants, the language set, levels within 1 to MAX_LEVEL; what is empty goes."""
+    """Text cleaned as its kind wants, the language set, levels within 1 to MAX_LEVEL; what is empty goes, and what
+    is too long for a title is none."""
     done = []
     for element in elements:
         kind = element.kind
@@ -72,6 +75,8 @@ def finish(elements: Iterable[Element]) -> list[Element]:
             text = fold(element.text)
         if not text.strip():
             continue
+        if kind == "title" and len(text) > MAX_TITLE_CHARACTERS:
+            kind = "paragraph"
         level = min(element.level or 1, MAX_LEVEL) if kind == "title" else None
         places = (element.page, element.box, language(text), element.source_start, element.source_end)
         done.append(Element(text, kind, level, *places))

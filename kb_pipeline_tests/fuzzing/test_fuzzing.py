@@ -18,7 +18,7 @@ from kb_pipeline.errors import CorruptDocument
 from kb_pipeline.execution.local import Limits
 from kb_pipeline.masking import mask_chunks
 from kb_pipeline.parsing import parse, text
-from kb_pipeline.settings import ChunkingSettings
+from kb_pipeline.settings import ChunkingSettings, LimitSettings
 from kb_pipeline_tests.fuzzing.__main__ import DOCUMENTS
 from kb_pipeline_tests.fuzzing.binaries import OLE, PICTURE
 from kb_pipeline_tests.fuzzing.campaign import Campaign, Result, kept, until
@@ -140,6 +140,8 @@ def test_a_few_dozen_cases_of_the_demos_documents(tmp_path: Path) -> None:
 @pytest.mark.timeout(400)
 def test_a_minute_of_cases(tmp_path: Path) -> None:
     documents = Documents(DOCUMENTS if DOCUMENTS.is_dir() else None)
-    result = Campaign(LIMITS, tmp_path, print).run(until(time.monotonic() + 60, documents, seed=11))
+    # The product's own memory limit: recognising a page takes more than half of it.
+    limits = replace(LIMITS, memory_mb=LimitSettings().memory_mb)
+    result = Campaign(limits, tmp_path, print).run(until(time.monotonic() + 60, documents, seed=11))
     assert result.cases > 50
     clean(result)

@@ -114,6 +114,11 @@ def test_a_text_that_a_thousand_cells_share(read: Read) -> None:
     assert read("shared.xlsx", file.getvalue()) == "DocumentTooLarge"
 
 
+def test_a_heading_of_two_hundred_thousand_characters_over_a_thousand_passages(read: Read) -> None:
+    body = "".join(f"<p>{'word ' * 150}{n}</p>" for n in range(1000))
+    assert read("long.html", f"<h1>{'%41' * 70_000}</h1>{body}".encode()) == "ok"
+
+
 def test_a_picture_forty_times_as_high_as_wide(recognise: Read) -> None:
     """The engine would make its short side 736 pixels."""
     file = io.BytesIO()
