@@ -15,6 +15,7 @@ import numpy as np
 
 from kb_pipeline.parsing.columns import reading_order
 from kb_pipeline.parsing.layout import Line
+from kb_pipeline.parsing.pages import LARGEST, LONGEST_SIDE
 from kb_pipeline.parsing.ruled_tables import with_tables
 from kb_pipeline.parsing.ruling import Rule, grids
 
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 LEAST_CONFIDENCE = 0.5
 # A picture that is taken for a line as a whole is one only if the recognizer is sure.
 CERTAIN = 0.8
-# Longer sides are scaled down by the engine: a page of A4 at 200 dots an inch has 2,339.
-LONGEST_SIDE = 2400
-# Pictures of twice this size and more are made smaller first: it takes memory to hold what the engine will not look at.
-LARGEST = 2 * LONGEST_SIDE
 # What is longer and narrower is a rule or a spacer: the engine would make the short side 30 pixels, the long one to
 # match.
 MOST_STRETCHED = LONGEST_SIDE // 30

@@ -24,7 +24,7 @@ from kb_pipeline.parsing.aligned_tables import GAP, with_aligned_tables
 from kb_pipeline.parsing.headings import width
 from kb_pipeline.parsing.layout import Line, assemble
 from kb_pipeline.parsing.options import in_force
-from kb_pipeline.parsing.pages import Picture, read_pages
+from kb_pipeline.parsing.pages import LARGEST, Picture, read_pages
 from kb_pipeline.parsing.pdf_outline import outline, with_outline
 from kb_pipeline.parsing.pdf_rules import page_rules
 from kb_pipeline.parsing.protection import LOCKED_REMEDY
@@ -33,7 +33,6 @@ from kb_pipeline.parsing.ruling import Grid, grids
 from kb_pipeline.parsing.watermarks import without_watermarks
 
 POINTS_PER_INCH, DOTS_PER_INCH = 72, 200
-MOST_DOTS = 4800  # of a page's longer side; twice what the recognizer looks at
 LEAST_CHARACTERS = 16
 UNMAPPED_SHARE = 0.3
 BOLD_WEIGHT = 600
@@ -89,7 +88,7 @@ def _page(document: pypdfium2.PdfDocument, number: int) -> list[Line] | Picture:
         lines = [] if strategy == "ocr" else text_layer(page, number + 1)
         if strategy == "fast" or is_usable(lines) or (strategy == "auto" and _is_blank(page)):
             return lines
-        scale = min(DOTS_PER_INCH / POINTS_PER_INCH, MOST_DOTS / max(page.get_size()))
+        scale = min(DOTS_PER_INCH / POINTS_PER_INCH, LARGEST / max(page.get_size()))
         image = page.render(scale=scale, rev_byteorder=True).to_numpy()[:, :, :3]
         return Picture(image, number + 1, 1 / scale, lines)
 

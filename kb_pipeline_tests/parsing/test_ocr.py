@@ -13,8 +13,9 @@ from kb_pipeline.contracts import Element
 from kb_pipeline.errors import NoText
 from kb_pipeline.media_type import PDF
 from kb_pipeline.parsing import parse
-from kb_pipeline.parsing.ocr import LARGEST, frames
+from kb_pipeline.parsing.ocr import frames
 from kb_pipeline.parsing.options import ParseOptions, Strategy, reading_with
+from kb_pipeline.parsing.pages import LARGEST
 from kb_pipeline.parsing.pictures import Pictures
 from kb_pipeline_tests.parsing.test_pdf import pdf
 
