@@ -8,7 +8,7 @@ from kb_pipeline.contracts import Element
 from kb_pipeline.media_type import MARKDOWN, TEXT
 from kb_pipeline.parsing.options import ParseOptions, reading_with
 
-PARSE_VERSION = 4
+PARSE_VERSION = 5
 
 # What a small load often consists of, and what takes 0.1 CPU seconds to load. unstructured, behind docx, pptx, html and
 # eml, takes over a second, openpyxl and pypdfium2 0.1 each.

@@ -28,6 +28,7 @@ from kb_pipeline.parsing.headings import MAX_TITLE_WIDTH, ends_sentence, title_l
 from kb_pipeline.parsing.layout import Levels, Line, heading_levels
 from kb_pipeline.parsing.options import in_force
 from kb_pipeline.parsing.pdf import text_layer
+from kb_pipeline.parsing.pdf_fields import filled_in
 
 MODEL = "yolox"
 # What the models are loaded from, in the Hugging Face cache: layout, then tables.
@@ -47,8 +48,9 @@ def read_pages(document: pypdfium2.PdfDocument) -> list[Element]:
     pages, layers = len(document), []
     for number in range(pages):
         try:
-            with closing(document[number]) as page:
-                layers.append((number, page.get_size(), text_layer(page, number + 1)))
+            page, form = filled_in(document, number)
+            with closing(page):
+                layers.append((number, page.get_size(), text_layer(page, number + 1, form) or []))
         except pypdfium2.PdfiumError:
             continue
     levels = heading_levels([line for _, _, lines in layers for line in lines])

@@ -21,10 +21,12 @@ import pypdfium2.raw as pdfium
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import CorruptDocument, EncryptedDocument, NoText
 from kb_pipeline.parsing.aligned_tables import GAP, with_aligned_tables
+from kb_pipeline.parsing.columns import reading_order
 from kb_pipeline.parsing.headings import width
 from kb_pipeline.parsing.layout import Line, assemble
 from kb_pipeline.parsing.options import in_force
 from kb_pipeline.parsing.pages import LARGEST, Picture, read_pages
+from kb_pipeline.parsing.pdf_fields import Printed, fields_apart, filled_in, with_forms
 from kb_pipeline.parsing.pdf_outline import outline, with_outline
 from kb_pipeline.parsing.pdf_rules import page_rules
 from kb_pipeline.parsing.protection import LOCKED_REMEDY
@@ -33,8 +35,12 @@ from kb_pipeline.parsing.ruling import Grid, grids
 from kb_pipeline.parsing.watermarks import without_watermarks
 
 POINTS_PER_INCH, DOTS_PER_INCH = 72, 200
+# Shorter text layers are a scanner's stamp.
 LEAST_CHARACTERS = 16
-UNMAPPED_SHARE = 0.3
+# Strokes that as many letters take if they are drawn as outlines; a frame, or a rule under a title, takes few.
+LEAST_SEGMENTS = 10 * LEAST_CHARACTERS
+# So many letters of a page are asked what they are.
+SAMPLE, UNMAPPED_SHARE = 64, 0.3
 BOLD_WEIGHT = 600
 FIXED_PITCH = 1  # PDF 32000-1, table 123
 # A line is looked at for gaps if it is this many letter heights longer than its letters.
@@ -52,7 +58,7 @@ _LOCKED = (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY)
 
 def parse_pdf(data: bytes) -> list[Element]:
     """Paragraphs, titles and tables of all pages. What opens with the empty password is not taken as encrypted."""
-    with closing(_opened(data)) as document:
+    with closing(with_forms(_opened(data))) as document:
         if in_force().strategy == "hi_res":
             from kb_pipeline.parsing import hi_res
 
@@ -80,31 +86,38 @@ def _opened(data: bytes) -> pypdfium2.PdfDocument:
 def _page(document: pypdfium2.PdfDocument, number: int) -> list[Line] | Picture:
     """Lines of one page in the order of the file, or what to recognise; nothing for a page that cannot be loaded."""
     try:
-        page = document[number]
+        page, form = filled_in(document, number)
     except pypdfium2.PdfiumError:
         return []
     with closing(page):
         strategy = in_force().strategy
-        lines = [] if strategy == "ocr" else text_layer(page, number + 1)
-        if strategy == "fast" or is_usable(lines) or (strategy == "auto" and _is_blank(page)):
-            return lines
+        layer = None if strategy == "ocr" else text_layer(page, number + 1, form)
+        if strategy == "fast" or (layer is not None and _is_all(page, layer, form)):
+            return layer or []
         scale = min(DOTS_PER_INCH / POINTS_PER_INCH, LARGEST / max(page.get_size()))
         image = page.render(scale=scale, rev_byteorder=True).to_numpy()[:, :, :3]
-        return Picture(image, number + 1, 1 / scale, lines)
+        return Picture(image, number + 1, 1 / scale, layer or [])
 
 
-def text_layer(page: pypdfium2.PdfPage, number: int) -> list[Line]:
-    """Lines of a page's text, none for a scan."""
+def text_layer(page: pypdfium2.PdfPage, number: int, form: Printed | None = None) -> list[Line] | None:
+    """Lines of a page's text, [] for a scan; None if it has text, but no font says which characters its letters are.
+    A page on which something was filled in, a `form`, is read by place: the fields come last in the file."""
     with closing(page.get_textpage()) as content:
         matches = list(_LINE.finditer(content.get_text_range()))
         if not matches:
             return []
-        tables, high = grids(page_rules(page)), page.get_height()
+        if not _is_mapped(content.raw):
+            return None
+        if form:
+            matches = [piece for match in matches for piece in fields_apart(content.raw, match)]
+        tables, high = grids(form.rules if form else page_rules(page)), page.get_height()
         lines = []
         for match in matches:
             line = _measured(content.raw, match, number, high)
             if line is not None:
                 lines += _in_cells(content.raw, match, line, tables)
+    if form:
+        lines = reading_order(lines)
     return with_aligned_tables(with_tables(lines, tables) if tables else lines)
 
 
@@ -163,16 +176,28 @@ def _is_faint(content: pdfium.FPDF_TEXTPAGE, line: Line) -> bool:
     return opacity < FAINT_OPACITY or min(shades) in FAINT_SHADES
 
 
-def is_usable(lines: Sequence[Line]) -> bool:
-    """Whether a text layer is one: a scanner's stamp on a page, or glyphs that no font maps to characters, is none."""
-    text = "".join(line.text for line in lines)
-    unmapped = len(_UNMAPPED.findall(text))
-    return len(text) >= LEAST_CHARACTERS and unmapped <= UNMAPPED_SHARE * len(text)
+def _is_mapped(content: pdfium.FPDF_TEXTPAGE) -> bool:
+    """Whether the fonts of a page say which characters its letters are, by a sample of them."""
+    count = pdfium.FPDFText_CountChars(content)
+    unmapped = visible = 0
+    for index in range(0, count, max(1, count // SAMPLE)):
+        code = pdfium.FPDFText_GetUnicode(content, index)
+        visible += code > ord(" ")
+        unmapped += pdfium.FPDFText_HasUnicodeMapError(content, index) == 1 or bool(_UNMAPPED.match(chr(code)))
+    return unmapped <= UNMAPPED_SHARE * max(visible, unmapped)
 
 
-def _is_blank(page: pypdfium2.PdfPage) -> bool:
-    """Whether nothing is to be looked for on a page: it has no picture."""
-    return not any(page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3))
+def _is_all(page: pypdfium2.PdfPage, layer: Sequence[Line], form: Printed | None) -> bool:
+    """Whether a page shows no text but its layer: in a picture, or as outlines. What was filled in on a scan is little
+    of it."""
+    if (form.characters if form else sum(len(line.text) for line in layer)) >= LEAST_CHARACTERS:
+        return True
+    drawn = 0
+    for found in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_PATH], max_depth=3):
+        drawn += LEAST_SEGMENTS if found.type == pdfium.FPDF_PAGEOBJ_IMAGE else pdfium.FPDFPath_CountSegments(found)
+        if drawn >= LEAST_SEGMENTS:
+            return False
+    return True
 
 
 def _measured(content: pdfium.FPDF_TEXTPAGE, match: re.Match[str], page: int, high: float) -> Line | None:

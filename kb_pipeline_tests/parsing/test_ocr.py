@@ -3,10 +3,15 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageDraw, ImageFont
+from pypdf import PdfWriter
 from reportlab.lib.utils import ImageReader
+from reportlab.pdfbase.pdfmetrics import registerFont
+from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
 from kb_pipeline.contracts import Element
@@ -15,7 +20,7 @@ from kb_pipeline.media_type import PDF
 from kb_pipeline.parsing import parse
 from kb_pipeline.parsing.ocr import frames
 from kb_pipeline.parsing.options import ParseOptions, Strategy, reading_with
-from kb_pipeline.parsing.pages import LARGEST
+from kb_pipeline.parsing.pages import LARGEST, Picture
 from kb_pipeline.parsing.pictures import Pictures
 from kb_pipeline_tests.parsing.test_pdf import pdf
 
@@ -139,6 +144,62 @@ def test_the_strategy_says_whether_pictures_or_text_layers_count() -> None:
 
 def test_a_stamp_on_a_scan_is_no_text_layer() -> None:
     assert WORDS[1] in " ".join(element.text for element in read(scanned(*WORDS, layer="p. 7"), "auto"))
+
+
+def test_a_scanned_form_is_recognised_with_what_was_filled_in_on_it() -> None:
+    def write(canvas: Canvas) -> None:
+        canvas.drawImage(ImageReader(picture(*WORDS)), 0, 0, 600, 350)
+        canvas.acroForm.textfield(value="Seen by the board of directors", x=50, y=120, width=400, height=30)
+
+    text = " ".join(element.text for element in read(pdf(write), "auto"))
+    assert WORDS[1] in text
+    assert "the board of directors" in text
+
+
+def outlined(*texts: str) -> bytes:
+    """A PDF page with the same picture drawn in strokes, as of letters that were made outlines."""
+    bits = np.asarray(picture(*texts).convert("L")) < 128
+    edges = np.diff(bits.astype(int), axis=1)
+
+    def write(canvas: Canvas) -> None:
+        for y, row in enumerate(edges):
+            for begin, end in zip(np.flatnonzero(row == 1), np.flatnonzero(row == -1), strict=True):
+                canvas.rect(begin / 2, 400 - y / 2, (end - begin) / 2, 0.5, stroke=0, fill=1)
+
+    return pdf(write)
+
+
+def unmapped(*texts: str) -> bytes:
+    """A PDF page whose font has its letters under numbers of its own, and does not say which they are."""
+
+    def write(canvas: Canvas) -> None:
+        canvas.setFont("unmapped", 20)
+        for place, text in enumerate(texts):
+            canvas.drawString(60, 400 - 40 * place, text)
+
+    registerFont(TTFont("unmapped", "Vera.ttf", asciiReadable=0))
+    writer = PdfWriter(clone_from=io.BytesIO(pdf(write)))
+    for font in writer.pages[0]["/Resources"]["/Font"].values():
+        font.get_object().pop("/ToUnicode", None)
+    file = io.BytesIO()
+    writer.write(file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("page", [outlined, unmapped])
+def test_letters_that_are_only_drawn_or_that_no_font_names_are_recognised(page: Callable[..., bytes]) -> None:
+    assert " ".join(element.text for element in read(page(*WORDS), "auto")) == " ".join(WORDS)
+    with pytest.raises(NoText):
+        read(page(*WORDS), "fast")
+
+
+def test_a_page_with_a_frame_and_few_letters_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(canvas: Canvas) -> None:
+        canvas.rect(40, 40, 500, 700)
+        canvas.drawString(60, 400, "Annexes")
+
+    monkeypatch.setattr(Picture, "read", lambda _: pytest.fail("was recognised"))
+    assert [element.text for element in read(pdf(write), "auto")] == ["Annexes"]
 
 
 def test_a_picture_in_a_document_that_cannot_be_opened_costs_itself_alone() -> None:

@@ -4,6 +4,9 @@ import io
 from collections.abc import Callable
 
 import pytest
+from pypdf import PdfReader, PdfWriter
+from pypdf.annotations import FreeText
+from pypdf.generic import ArrayObject, DecodedStreamObject, DictionaryObject, FloatObject, NameObject
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
@@ -277,4 +280,43 @@ def test_a_row_set_in_one_piece_is_parted_at_its_gaps() -> None:
 
     assert [(e.kind, e.text) for e in parse(pdf(write), PDF)] == [
         ("table", "Part\tCount\tPrice\nPump\t3\t100\nValve\t12\t20")
+    ]
+
+
+def form(canvas: Canvas) -> None:
+    for row, (label, value) in enumerate((("Employee", "Example Person"), ("Days", "22"))):
+        canvas.drawString(60, 700 - 40 * row, f"{label}:")
+        canvas.acroForm.textfield(name=label, value=value, x=160, y=690 - 40 * row, width=200, height=24)
+    canvas.drawString(60, 600, "Hand this form to the office.")
+
+
+def typed_on(writer: PdfWriter, text: str) -> FreeText:
+    """Text typed onto a page with a viewer's own tool."""
+    (page,) = PdfReader(io.BytesIO(pdf(lambda canvas: canvas.drawString(4, 10, text)))).pages
+    drawn = DecodedStreamObject()
+    drawn.set_data(page.get_contents().get_data())
+    box = ArrayObject(map(FloatObject, (0, 0, 240, 40)))
+    drawn.update({NameObject("/Subtype"): NameObject("/Form"), NameObject("/BBox"): box})
+    drawn[NameObject("/Resources")] = page["/Resources"].clone(writer)
+    annotation = FreeText(text=text, rect=(60, 500, 300, 540))
+    annotation[NameObject("/AP")] = DictionaryObject({NameObject("/N"): writer._add_object(drawn)})
+    return annotation
+
+
+@pytest.mark.parametrize("is_drawn", [True, False])
+def test_what_is_filled_in_on_a_form_stands_by_its_label(is_drawn: bool) -> None:
+    """Also where the file has the values of its fields alone, and leaves it to the reader to draw them."""
+    writer = PdfWriter(clone_from=io.BytesIO(pdf(form)))
+    if not is_drawn:
+        writer.set_need_appearances_writer(True)
+        for annotation in writer.pages[0]["/Annots"]:
+            del annotation.get_object()["/AP"]
+    writer.add_annotation(0, typed_on(writer, "Seen by the board."))
+    file = io.BytesIO()
+    writer.write(file)
+    assert [element.text for element in parse(file.getvalue(), PDF)] == [
+        "Employee: Example Person",
+        "Days: 22",
+        "Hand this form to the office.",
+        "Seen by the board.",
     ]
