@@ -28,8 +28,9 @@ dev: $(STAMP)
 down: $(STAMP)
 	@$(BIN)/kb down
 
+# Files side by side: each process has its own PostgreSQL, S3 server and embedding server.
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # What kills, hangs and waits: 20 kills of real syncs, every fault point, 2,000 steps of the model-based test, hostile
 # documents, failing providers and stores, the real Dagster daemon. What of it touches S3 runs in test-swift.

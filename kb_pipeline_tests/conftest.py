@@ -27,8 +27,8 @@ _LOG = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if os.environ.get("KB_TESTS_OFFLINE") != "1":
-        return
+    if os.environ.get("KB_TESTS_OFFLINE") != "1" or hasattr(config, "workerinput"):
+        return  # a worker of pytest-xdist has it from the session that started it
     folder = Path(tempfile.mkdtemp(prefix="kb-offline-"))
     folder.chmod(0o755)
     config.stash[_LOG] = folder / "asked-for.log"

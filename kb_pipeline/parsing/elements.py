@@ -10,6 +10,7 @@ from lxml import html  # type: ignore[import-untyped]
 from kb_pipeline.contracts import Element, ElementKind
 from kb_pipeline.parsing.cleaning import block, clean, fold, language, table
 from kb_pipeline.parsing.headings import MAX_TITLE_WIDTH, ends_sentence, width
+from kb_pipeline.parsing.spanning_cells import MOST_ADDED, spread
 
 MAX_LEVEL = 9
 # What is longer is no heading: it would stand before every passage under it, and be masked again with each.
@@ -84,7 +85,11 @@ def finish(elements: Iterable[Element]) -> list[Element]:
 
 
 def html_rows(markup: str) -> list[list[str]]:
-    """Rows of cells of one HTML table; the text of a table inside a cell belongs to that cell."""
+    """Rows of cells of one HTML table, those over several rows in each; the text of a table inside a cell belongs to
+    that cell."""
     root = html.fragment_fromstring(markup, create_parent="div")
+    if "span=" in markup:
+        for one in root.xpath(".//table[not(ancestor::table)]"):
+            spread(one, MOST_ADDED)
     rows = root.xpath(".//tr[not(ancestor::td) and not(ancestor::th)]")
     return [[" ".join(cell.itertext()) for cell in row.xpath("./td | ./th")] for row in rows]

@@ -67,10 +67,10 @@ def parse_pptx(data: bytes) -> list[Element]:
     """The title placeholder of a slide is level 1; the page is the number of the slide, which charts and notes end.
     Small pictures are read only where there is nothing else."""
     from kb_pipeline.parsing.pictures import Pictures
-    from kb_pipeline.parsing.slides import left_out, with_left_out
+    from kb_pipeline.parsing.slides import left_out, with_left_out, with_merged_cells
 
     check_ooxml(data, main_part="ppt/")
-    data = as_plain(data, _POWERPOINT)
+    data = with_merged_cells(as_plain(data, _POWERPOINT))
     elements = convert(partitioner("pptx")(file=io.BytesIO(data), languages=[""]))
     return with_left_out(elements, left_out(data)) or with_left_out([], left_out(data, Pictures(icons=True)))
 

@@ -26,6 +26,30 @@ _DIAGRAM_DATA = (
 )
 
 
+def with_merged_cells(data: bytes) -> bytes:
+    """The same file with cells over several rows repeated in each; `data` itself where there are none."""
+    slides = pptx.Presentation(io.BytesIO(data))
+    tables = (shape.table for slide in slides.slides for shape in _shapes(slide.shapes) if shape.has_table)
+    if not any([_repeat_merged([list(row.cells) for row in grid.rows]) for grid in tables]):
+        return data
+    copy = io.BytesIO()
+    slides.save(copy)
+    return copy.getvalue()
+
+
+def _repeat_merged(rows: list[list[Any]]) -> bool:
+    """Write the text of each cell over several rows into those below it that it covers; whether there are any."""
+    found = False
+    for number, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            if cell.is_merge_origin and cell.span_height > 1:
+                found = True
+                for below in rows[number + 1 : number + cell.span_height]:
+                    if column < len(below):
+                        below[column].text = cell.text
+    return found
+
+
 def left_out(data: bytes, pictures: Pictures | None = None) -> dict[int, list[Element]]:
     """Charts, diagrams, text in pictures, embedded documents and notes by the number of their slide, from 1."""
     found, pictures = {}, pictures or Pictures()

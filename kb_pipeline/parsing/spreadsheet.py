@@ -10,12 +10,14 @@ import csv
 import datetime as dt
 import io
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
 import openpyxl
 import python_calamine
+from openpyxl.utils import column_index_from_string
 
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import DocumentTooLarge, EncryptedDocument
@@ -34,6 +36,8 @@ _SNIFFED_LINES = 20
 LAST_ROW = 1_048_576  # of any sheet; openpyxl makes up every row before the next one, however far that says it is
 # Beyond this a field is an unclosed quote; the csv module's own limit, 128 KiB, is below real cells.
 _MAX_FIELD = 10 * 1024**2
+_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]{0,99}?ref="([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
+_CHUNK, _LONGEST_TAG = 1024**2, 256
 _PERCENT = re.compile(r"0(?:\.(0+))?%")
 
 
@@ -45,7 +49,10 @@ def parse_xlsx(data: bytes) -> list[Element]:
     check_ooxml(data, main_part="xl/")
     with closing(openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)) as workbook:
         bounded = _bounded(data)
-        return _sheet_elements((sheet.title, bounded(_openpyxl_rows(sheet))) for sheet in workbook.worksheets)
+        return _sheet_elements(
+            (sheet.title, bounded(repeated(_openpyxl_rows(sheet), _merged(data, sheet))))
+            for sheet in workbook.worksheets
+        )
 
 
 def _bounded(data: bytes) -> Callable[[Iterable[list[str]]], Iterator[list[str]]]:
@@ -67,6 +74,21 @@ def _bounded(data: bytes) -> Callable[[Iterable[list[str]]], Iterator[list[str]]
     return bounded
 
 
+def _merged(data: bytes, sheet: Any) -> Iterator[tuple[int, int, int]]:
+    """First row and column, and last row of each merged cell, from 0: openpyxl leaves them out when it reads row by
+    row, as they come after the rows."""
+    tail = b""
+    with zipfile.ZipFile(io.BytesIO(data)) as package, package.open(sheet._worksheet_path) as part:
+        while chunk := part.read(_CHUNK):
+            text = tail + chunk
+            end = 0
+            for match in _MERGED.finditer(text):
+                column, first, last = match.groups()
+                end = match.end()
+                yield int(first) - 1, column_index_from_string(column.decode()) - 1, int(last) - 1
+            tail = text[max(end, len(text) - _LONGEST_TAG) :]
+
+
 def _openpyxl_rows(sheet: Any) -> Iterator[list[str]]:
     sheet.reset_dimensions()  # what a file declares about its extent is often wrong
     for row in sheet.iter_rows(max_row=LAST_ROW):
@@ -80,8 +102,33 @@ def parse_xls(data: bytes) -> list[Element]:
         workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
     except python_calamine.PasswordError:
         raise EncryptedDocument("The workbook is protected by a password.", "Save it without a password.") from None
-    sheets = ((name, workbook.get_sheet_by_name(name).to_python()) for name in workbook.sheet_names)
-    return _sheet_elements((name, ([cell_text(cell) for cell in row] for row in rows)) for name, rows in sheets)
+    bounded, sheets = _bounded(data), ((name, workbook.get_sheet_by_name(name)) for name in workbook.sheet_names)
+    return _sheet_elements((name, bounded(_calamine_rows(sheet))) for name, sheet in sheets)
+
+
+def _calamine_rows(sheet: Any) -> Iterator[list[str]]:
+    above, before = sheet.start or (0, 0)  # empty rows and columns up to here are left out
+    ranges = sheet.merged_cell_ranges or ()
+    merged = [(first - above, left - before, last - above) for (first, left), (last, _) in ranges]
+    return repeated(([cell_text(cell) for cell in row] for row in sheet.to_python()), merged)
+
+
+def repeated(rows: Iterable[list[str]], merged: Iterable[tuple[int, int, int]]) -> Iterator[list[str]]:
+    """Rows with the text of each merged cell (its first row and column from 0, and its last row) in every row that has
+    text of its own."""
+    begins: dict[int, list[tuple[int, int]]] = {}
+    for first, column, last in merged:
+        if first < last:
+            begins.setdefault(first, []).append((column, last))
+    reaching: dict[int, tuple[int, str]] = {}
+    for number, row in enumerate(rows):
+        if reaching and any(row):
+            reaching = {column: told for column, told in reaching.items() if number <= told[0]}
+            row += [""] * (max(reaching, default=-1) + 1 - len(row))
+            for column, (_, text) in reaching.items():
+                row[column] = row[column] or text
+        reaching |= {c: (last, row[c]) for c, last in begins.get(number, ()) if 0 <= c < len(row) and row[c]}
+        yield row
 
 
 def _sheet_elements(sheets: Iterable[tuple[str, Iterable[list[str]]]]) -> list[Element]:

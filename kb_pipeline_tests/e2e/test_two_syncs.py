@@ -138,6 +138,7 @@ def test_after_a_kill_the_next_sync_completes_with_everything_once(
     with workspace.entered() as base:
         (report,) = base.sync("hr")
         (again,) = base.sync("hr")
-    assert report.stages["publish"]["considered"] == DOCUMENTS
+    # The kill may come after the run has written down that it is through.
+    assert report.stages["publish"]["considered"] in ((DOCUMENTS, 0) if stage == "publish" else (DOCUMENTS,))
     assert (again.object_reads, again.object_writes, again.model_calls) == (0, 0, 0)
     is_whole(workspace)

@@ -53,6 +53,21 @@ def test_tables_keep_cell_and_row_boundaries() -> None:
     assert outline(parse(saved(document), DOCX)) == [("table", None, "品名\t单价\n纸\t10 元")]
 
 
+def test_a_cell_over_several_rows_stands_in_each() -> None:
+    rows = (("Team", "Name", "Floor"), ("Sales", "Ada", "1"), ("", "Bo", "2"), ("Legal", "Cy", "3"))
+    document = docx.Document()
+    slides = pptx.Presentation()
+    slide = slides.slides.add_slide(slides.slide_layouts[6])
+    for table in (document.add_table(4, 3), slide.shapes.add_table(4, 3, 0, 0, 3000, 3000).table):
+        for row, cells in enumerate(rows):
+            for column, cell in enumerate(cells):
+                table.cell(row, column).text = cell
+        table.cell(1, 0).merge(table.cell(2, 0))
+    expected = "Team\tName\tFloor\nSales\tAda\t1\nSales\tBo\t2\nLegal\tCy\t3"
+    assert [element.text for element in parse(saved(document), DOCX)] == [expected]
+    assert [element.text for element in parse(saved(slides), PPTX)] == [expected]
+
+
 def test_a_table_of_one_column_is_only_a_frame() -> None:
     document = docx.Document()
     document.add_table(1, 1).cell(0, 0).text = "提示：请先备份"

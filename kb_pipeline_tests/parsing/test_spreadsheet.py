@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+from collections.abc import Callable
 
 import openpyxl
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from kb_pipeline.contracts import Element
 from kb_pipeline.media_type import CSV, TSV, XLSX
 from kb_pipeline.parsing import parse
+from kb_pipeline.parsing.spreadsheet import parse_xls, parse_xlsx
 
 
 def workbook(**sheets: list[list[object]]) -> bytes:
@@ -37,6 +39,26 @@ def test_each_sheet_is_a_title_and_its_tables_with_caption_and_notes_apart() -> 
         ("table", 1, "联系人\t电话\n甲\t1"),
         ("title", 3, "说明"),
         ("paragraph", 3, "见上页"),
+    ]
+
+
+@pytest.mark.parametrize("reader", [parse_xlsx, parse_xls])
+def test_a_cell_over_several_rows_stands_in_each_that_has_text(reader: Callable[[bytes], list[Element]]) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    rows = [[], [None, "部门", "姓名", "电话"], [None, "销售", "甲", 1], [None, None, "乙", 2], [], [None, "法务", "丙", 3]]
+    for place, row in enumerate(rows, start=1):
+        for column, cell in enumerate(row, start=1):
+            sheet.cell(place, column, cell)
+    sheet.merge_cells("B3:B5")
+    sheet.merge_cells("B7:D8")
+    sheet["B7"] = "合计见附表"
+    file = io.BytesIO()
+    book.save(file)
+    assert [element.text for element in reader(file.getvalue())[1:]] == [
+        "部门\t姓名\t电话\n销售\t甲\t1\n销售\t乙\t2",
+        "法务\t丙\t3",
+        "合计见附表",
     ]
 
 
