@@ -30,24 +30,27 @@ def with_merged_cells(data: bytes) -> bytes:
     """The same file with cells over several rows repeated in each; `data` itself where there are none."""
     slides = pptx.Presentation(io.BytesIO(data))
     tables = (shape.table for slide in slides.slides for shape in _shapes(slide.shapes) if shape.has_table)
-    if not any([_repeat_merged([list(row.cells) for row in grid.rows]) for grid in tables]):
+    if not sum(_repeat_merged([list(row.cells) for row in grid.rows]) for grid in tables):
         return data
     copy = io.BytesIO()
     slides.save(copy)
     return copy.getvalue()
 
 
-def _repeat_merged(rows: list[list[Any]]) -> bool:
-    """Write the text of each cell over several rows into those below it that it covers; whether there are any."""
-    found = False
-    for number, row in enumerate(rows):
-        for column, cell in enumerate(row):
-            if cell.is_merge_origin and cell.span_height > 1:
-                found = True
-                for below in rows[number + 1 : number + cell.span_height]:
-                    if column < len(below):
-                        below[column].text = cell.text
-    return found
+def _repeat_merged(rows: list[list[Any]]) -> int:
+    """Write the text of each cell over several rows into those below it that it covers; how many such cells there
+    are."""
+    merged = [
+        (number, column, cell)
+        for number, row in enumerate(rows)
+        for column, cell in enumerate(row)
+        if cell.is_merge_origin and cell.span_height > 1
+    ]
+    for number, column, cell in merged:
+        for below in rows[number + 1 : number + cell.span_height]:
+            if column < len(below):
+                below[column].text = cell.text
+    return len(merged)
 
 
 def left_out(data: bytes, pictures: Pictures | None = None) -> dict[int, list[Element]]:

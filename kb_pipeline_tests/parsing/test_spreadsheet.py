@@ -46,9 +46,9 @@ def test_each_sheet_is_a_title_and_its_tables_with_caption_and_notes_apart() -> 
 def test_a_cell_over_several_rows_stands_in_each_that_has_text(reader: Callable[[bytes], list[Element]]) -> None:
     book = openpyxl.Workbook()
     sheet = book.worksheets[0]
-    rows = [[], [None, "部门", "姓名", "电话"], [None, "销售", "甲", 1], [None, None, "乙", 2], [], [None, "法务", "丙", 3]]
+    rows = [[], ["部门", "姓名", "电话"], ["销售", "甲", 1], [None, "乙", 2], [], ["法务", "丙", 3]]
     for place, row in enumerate(rows, start=1):
-        for column, cell in enumerate(row, start=1):
+        for column, cell in enumerate(row, start=2):
             sheet.cell(place, column, cell)
     sheet.merge_cells("B3:B5")
     sheet.merge_cells("B7:D8")
