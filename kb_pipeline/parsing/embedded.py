@@ -26,8 +26,11 @@ def read_inside(data: bytes, name: str) -> list[Element] | PermanentError:
 
 def under_its_name(name: str, read: list[Element] | PermanentError) -> list[Element]:
     """A document's name as a title, and what was read of it below, or the class of the error that says why not."""
-    inner = [Element(f"({type(read).__name__})", "paragraph")] if isinstance(read, PermanentError) else read
-    return [
-        Element(name, "title", level=NAME_LEVEL),
-        *(replace(e, level=(e.level or 1) + NAME_LEVEL) if e.kind == "title" else e for e in inner),
-    ]
+    return [Element(name, "title", level=NAME_LEVEL), *below(NAME_LEVEL, read)]
+
+
+def below(level: int, read: list[Element] | PermanentError) -> list[Element]:
+    """What was read of a document, its titles below `level`; or the class of the error that says why not."""
+    if isinstance(read, PermanentError):
+        return [Element(f"({type(read).__name__})", "paragraph")]
+    return [replace(e, level=(e.level or 1) + level) if e.kind == "title" else e for e in read]

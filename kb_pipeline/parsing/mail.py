@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import EncryptedDocument
 from kb_pipeline.parsing.decoding import decode
-from kb_pipeline.parsing.embedded import read_inside, under_its_name
+from kb_pipeline.parsing.embedded import below, read_inside, under_its_name
 from kb_pipeline.parsing.text import text_elements
 from kb_pipeline.parsing.web import html_elements
 
@@ -20,14 +20,16 @@ _HEAD_BYTES = 1024
 _ADDRESSES = ("From", "To", "Cc", "Date")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
+_BODIES, _FORWARDED = ("html", "plain"), "message/rfc822"
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that came with a message."""
+    """A file that came with a message, or, without a name, a message that was forwarded as one."""
 
     name: str
     data: bytes
+    is_message: bool = False
 
 
 def letter_elements(
@@ -42,8 +44,11 @@ def letter_elements(
 
 
 def attachment_elements(attached: Attachment) -> list[Element]:
-    """The attachment's name as a title, and what it holds; one that cannot be read says so and costs itself alone."""
-    return under_its_name(attached.name, read_inside(attached.data, attached.name)) if attached.name else []
+    """The attachment's name as a title, and what it holds; one that cannot be read says so and costs itself alone. A
+    message without a name has its subject as title."""
+    if attached.name or not attached.is_message:
+        return under_its_name(attached.name, read_inside(attached.data, attached.name)) if attached.name else []
+    return below(1, read_inside(attached.data, "message.eml"))
 
 
 def parse_mail(data: bytes) -> list[Element]:
@@ -54,7 +59,8 @@ def parse_mail(data: bytes) -> list[Element]:
     if message.get_content_type() in _ENCRYPTED:
         raise EncryptedDocument("The message is encrypted.", "Save it decrypted from the mail program.")
     headers = {name: _header(message, name) for name in _ADDRESSES}
-    return letter_elements(_header(message, "Subject"), headers, _body(message), _attachments(message))
+    part, body = _body(message)
+    return letter_elements(_header(message, "Subject"), headers, body, _attachments(message, part))
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -69,15 +75,32 @@ def _header(message: EmailMessage, name: str) -> str:
         return raw
 
 
-def _body(message: EmailMessage) -> list[Element]:
-    """The first reading of the message that has text: its HTML, its plain part, then any text part at all."""
-    for kind in ("html", "plain"):
+def _body(message: EmailMessage) -> tuple[EmailMessage | None, list[Element]]:
+    """The first reading of the message that has text (its HTML, its plain part, then any text part at all), with the
+    part it is in; then the texts that stand between and after its attachments."""
+    for kind in _BODIES:
         part = message.get_body(preferencelist=(kind,))
-        elements = _read(part) if isinstance(part, EmailMessage) else []
-        if elements:
-            return elements
-    parts = (part for part in message.walk() if part.get_content_maintype() == "text" and not part.is_attachment())
-    return [element for part in parts for element in _read(part)]
+        if isinstance(part, EmailMessage) and (elements := _read(part)):
+            shown = (one for one in _leaves(message, part) if one is not part and _is_shown(one))
+            further = [one for one in shown if one.get_content_subtype() in _BODIES]
+            return part, [*elements, *(element for one in further for element in _read(one))]
+    return None, [element for part in _leaves(message) if _is_shown(part) for element in _read(part)]
+
+
+def _leaves(part: EmailMessage, body: EmailMessage | None = None) -> Iterator[EmailMessage]:
+    """The parts that hold something, in order; of alternatives, the one that holds `body`."""
+    if part.get_content_maintype() != "multipart":
+        yield part
+        return
+    inner = [one for one in part.iter_parts() if isinstance(one, EmailMessage)]
+    if part.get_content_subtype() == "alternative":
+        inner = [one for one in inner if any(below is body for below in one.walk())] or inner
+    for one in inner:
+        yield from _leaves(one, body)
+
+
+def _is_shown(part: EmailMessage) -> bool:
+    return part.get_content_maintype() == "text" and not (part.is_attachment() or part.get_filename())
 
 
 def body_elements(text: str, subtype: str) -> list[Element]:
@@ -93,12 +116,14 @@ def _read(part: EmailMessage) -> list[Element]:
     return body_elements(decode(payload, part.get_content_charset()), part.get_content_subtype())
 
 
-def _attachments(message: EmailMessage) -> Iterator[Attachment]:
-    """Files by name; pictures that the HTML shows come without one, or inline."""
-    for part in message.iter_attachments():
+def _attachments(message: EmailMessage, body: EmailMessage | None) -> Iterator[Attachment]:
+    """Files by name, and messages; pictures that the HTML shows come without a name, or inline."""
+    for part in _leaves(message, body):
+        if part is message or _is_shown(part):
+            continue
         if part.get_content_disposition() == "inline" and part.get_content_maintype() == "image":
             continue
         payload = part.get_payload(decode=True)
         if not isinstance(payload, bytes):
             payload = b"".join(inner.as_bytes() for inner in part.iter_parts())  # a message that was forwarded
-        yield Attachment(part.get_filename() or "", payload)
+        yield Attachment(part.get_filename() or "", payload, part.get_content_type() == _FORWARDED)

@@ -70,3 +70,34 @@ def test_attachments_are_read_below_their_names_and_a_bad_one_costs_itself() -> 
         ("title", 4, "all.zip"),
         ("paragraph", None, "(CorruptDocument)"),
     ]
+
+
+def test_a_message_forwarded_without_a_name_is_read_under_its_subject() -> None:
+    mail = message()
+    inner = message()
+    inner.replace_header("Subject", "原来的通知")
+    mail.add_attachment(inner)
+    assert [(e.kind, e.level, e.text) for e in parse(mail.as_bytes(), EML)][2:] == [
+        ("paragraph", None, "plain text"),
+        ("title", 2, "原来的通知"),
+        ("paragraph", None, "From: 甲 <a@example.com>; To: b@example.org"),
+        ("paragraph", None, "plain text"),
+    ]
+
+
+def test_texts_between_attachments_and_attachments_of_signed_messages_are_read() -> None:
+    """As some programs write them: the body goes on after a file, and a signature wraps the whole."""
+    inner = message()
+    inner.add_attachment("attached", filename="a.txt")
+    inner.add_attachment("the body goes on", subtype="plain", disposition="inline")
+    signed = b"Subject: x\nContent-Type: multipart/signed; boundary=outer\n\n--outer\n" + inner.as_bytes()
+    signed += b"\n--outer\nContent-Type: application/pgp-signature; name=signature.asc\n\nnone\n--outer--\n"
+    assert [e.text for e in parse(signed, EML)][1:5] == ["plain text", "the body goes on", "a.txt", "attached"]
+
+
+def test_of_alternatives_only_the_one_shown_is_read_with_its_files() -> None:
+    mail = message()
+    mail.add_alternative("<p>rich text</p>", subtype="html")
+    mail.get_payload()[1].add_related("<p>a frame</p>", subtype="html", cid="<frame>")
+    mail.get_payload()[1].add_attachment("attached", filename="a.txt")
+    assert [e.text for e in parse(mail.as_bytes(), EML)][2:] == ["rich text", "a frame", "a.txt", "attached"]
