@@ -50,3 +50,20 @@ def test_cells_over_several_rows_stand_in_each_and_over_several_columns_in_the_f
     )
     (table,) = parse(page.encode(), HTML)
     assert table.text == "品名\t\t单价\n水泵\t大\t2\n水泵\t小\t1"
+
+
+def test_captions_folded_passages_and_pages_that_are_one_form_are_read() -> None:
+    page = """<html><body><form action="/"><h1>Leave</h1><main><p>Ask in time.</p>
+    <figure><table><caption>Days</caption><tr><td>Year<td>22</table><figcaption>Of all staff</figcaption></figure>
+    <details><summary>Exceptions</summary>None.</details>
+    <label>Search</label><select><option>2026</option></select></main></form></body></html>"""
+    assert outline(page, HTML) == [
+        ("title", 1, "Leave"),
+        ("paragraph", None, "Ask in time."),
+        ("paragraph", None, "Days"),
+        ("table", None, "Year\t22"),
+        ("paragraph", None, "Of all staff"),
+        ("paragraph", None, "Exceptions"),
+        ("paragraph", None, "None."),
+        ("paragraph", None, "Search"),
+    ]
