@@ -11,7 +11,7 @@ from kb_pipeline.masking.queries import MaskedQuery, mask_query
 from kb_pipeline.masking.showing import MaskedSample, MaskedSpan, show_masking
 
 # Part of the stage's fingerprint: raise it whenever the same chunks would be masked otherwise.
-MASK_VERSION = 3
+MASK_VERSION = 4
 
 __all__ = [
     "MASK_VERSION",

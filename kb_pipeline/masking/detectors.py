@@ -179,7 +179,7 @@ def find_ip_addresses(text: str) -> list[Span]:
 def _ipv4(text: str, match: re.Match[str]) -> bool:
     start = match.start()
     octets = match.group().partition("/")[0].split(".")
-    alone = not (start and (text[start - 1].isdigit() or (text[start - 1] == "." and text[start - 2].isdigit())))
+    alone = not (start and (text[start - 1].isdecimal() or (text[start - 1] == "." and text[start - 2].isdecimal())))
     return alone and all(octet == str(int(octet)) and int(octet) < 256 for octet in octets)
 
 

@@ -18,8 +18,16 @@ from kb_pipeline.parsing.decoding import decode
 from kb_pipeline.parsing.fragments import fragment_elements
 from kb_pipeline.parsing.headings import without_bullet
 
-# pandoc takes up to a hundred times the size of what it reads; the worker's own limits hold for it too.
-_OPTIONS = ("--to=html5", "--wrap=none", "--sandbox", "--email-obfuscation=none", "--eol=lf")
+# pandoc takes up to a hundred times the size of what it reads; the worker's own limits hold for it too. It would colour
+# code, and took a minute over one line of it.
+_OPTIONS = (
+    "--to=html5",
+    "--wrap=none",
+    "--sandbox",
+    "--email-obfuscation=none",
+    "--eol=lf",
+    "--syntax-highlighting=none",
+)
 
 
 # What pandoc needs for lists in lists grows with the third power of their depth: eight seconds for 320.

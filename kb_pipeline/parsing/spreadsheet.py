@@ -21,6 +21,7 @@ from openpyxl.utils import column_index_from_string
 
 from kb_pipeline.contracts import Element
 from kb_pipeline.errors import DocumentTooLarge, EncryptedDocument
+from kb_pipeline.parsing.biff import check_extents
 from kb_pipeline.parsing.cleaning import clean, table
 from kb_pipeline.parsing.container import (
     MAX_RATIO,
@@ -98,6 +99,7 @@ def _openpyxl_rows(sheet: Any) -> Iterator[list[str]]:
 def parse_xls(data: bytes) -> list[Element]:
     """A workbook of Excel 97 to 2003, or of OpenDocument, as parse_xlsx reads newer ones."""
     check_chains(data)
+    check_extents(data)
     try:
         workbook = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
     except python_calamine.PasswordError:

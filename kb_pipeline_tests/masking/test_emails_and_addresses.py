@@ -44,7 +44,7 @@ def test_an_at_sign_alone_is_no_mail_address(text: str) -> None:
         "::1",
     ],
 )
-@pytest.mark.parametrize("around", ["服务器{}宕机", "{}", "IP:{}", "[{}]:80", "at {}.", "ip{}"])
+@pytest.mark.parametrize("around", ["服务器{}宕机", "{}", "IP:{}", "[{}]:80", "at {}.", "ip{}", "注¹{}²"])
 def test_ip_addresses_are_found(written: str, around: str) -> None:
     assert mask_text(around.format(written), POLICY) == (around.format("<IP_ADDRESS>"), {"IP_ADDRESS": 1})
 

@@ -133,11 +133,40 @@ def test_a_spacer_is_no_text(read: Read) -> None:
     assert read("spacer.gif", file.getvalue()) == "NoText"
 
 
-def test_a_chain_of_sectors_that_never_ends(read: Read) -> None:
-    """An OLE2 file whose directory goes on in itself."""
+def ole(following: list[int], *sectors: bytes) -> bytes:
+    """An OLE2 file: its table of which sector follows which, then the sectors from 1 on, of which that is the
+    directory."""
     header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH6x", 0x3E, 3, 0xFFFE, 9, 6)
     header += struct.pack("<10I", 0, 1, 1, 0, 4096, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0, 0) + b"\xff" * 432
-    table = struct.pack("<II", 0xFFFFFFFD, 1) + b"\xff" * 504
-    root = "Root Entry".encode("utf-16-le").ljust(64, b"\0") + struct.pack("<HBB", 22, 5, 1) + b"\xff" * 12
-    directory = (root + bytes(36) + struct.pack("<III", 0xFFFFFFFE, 0, 0)).ljust(512, b"\0")
-    assert read("endless.xls", header + table + directory) == "CorruptDocument"
+    table = struct.pack(f"<{len(following) + 1}I", 0xFFFFFFFD, *following).ljust(512, b"\xff")
+    return header + table + b"".join(sector.ljust(512, b"\0") for sector in sectors)
+
+
+def entry(name: str, kind: int, child: int, start: int, size: int) -> bytes:
+    """A line of an OLE2 directory."""
+    written = f"{name}\0".encode("utf-16-le")
+    links = struct.pack("<HBBIII", len(written), kind, 1, 0xFFFFFFFF, 0xFFFFFFFF, child)
+    return written.ljust(64, b"\0") + links + bytes(36) + struct.pack("<III", start, size, 0)
+
+
+def test_a_chain_of_sectors_that_never_ends(read: Read) -> None:
+    """An OLE2 file whose directory goes on in itself."""
+    assert read("endless.xls", ole([1], entry("Root Entry", 5, 0xFFFFFFFF, 0xFFFFFFFE, 0))) == "CorruptDocument"
+
+
+@pytest.mark.parametrize("extent", [(43, 2, 0, 5), (0, 5_000_000, 0, 5)])
+def test_a_sheet_that_ends_before_it_begins_or_has_millions_of_rows(read: Read, extent: tuple[int, ...]) -> None:
+    """Room was made for all of its cells, which ended the process."""
+    root = entry("Root Entry", 5, 1, 0xFFFFFFFE, 0) + entry("Workbook", 2, 0xFFFFFFFF, 2, 4096)
+    begin = struct.pack("<HHHHHHII", 0x0809, 16, 0x0600, 0x0005, 0, 0, 0, 0)
+    sheet = begin.replace(b"\x05\x00", b"\x10\x00") + struct.pack("<HHIIHHHHH", 0x0200, 14, *extent, 0, 0x000A, 0)
+    names = struct.pack("<HHIBBBB", 0x0085, 9, 37, 0, 0, 1, 0) + b"a"
+    stream = begin + names + struct.pack("<HH", 0x000A, 0) + sheet
+    chain = [0xFFFFFFFE, 3, 4, 5, 6, 7, 8, 9, 0xFFFFFFFE]
+    assert read("extent.xls", ole(chain, root, stream.ljust(4096, b"\0"))) == "CorruptDocument"
+
+
+def test_numbers_without_end_in_a_line_of_code(read: Read) -> None:
+    """pandoc coloured the code, which took a minute."""
+    code = "export A=${B:-" + "1." * 20_000 + "}"
+    assert read("code.rst", f"Settings\n\n.. code-block:: bash\n\n   {code}\n".encode()) == "ok"
