@@ -154,12 +154,20 @@ def test_a_chain_of_sectors_that_never_ends(read: Read) -> None:
     assert read("endless.xls", ole([1], entry("Root Entry", 5, 0xFFFFFFFF, 0xFFFFFFFE, 0))) == "CorruptDocument"
 
 
-@pytest.mark.parametrize("extent", [(43, 2, 0, 5), (0, 5_000_000, 0, 5)])
-def test_a_sheet_that_ends_before_it_begins_or_has_millions_of_rows(read: Read, extent: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    "record",
+    [
+        struct.pack("<HHIIHHH", 0x0200, 14, 43, 2, 0, 5, 0),
+        struct.pack("<HHIIHHH", 0x0200, 14, 0, 5_000_000, 0, 5, 0),
+        struct.pack("<HHHHHI", 0x00FD, 10, 65_535, 65_535, 0, 0),
+        struct.pack("<HHHHHIHIH", 0x00BD, 18, 0, 250, 0, 0, 0, 0, 900),
+    ],
+)
+def test_a_sheet_that_ends_before_it_begins_or_has_cells_far_out(read: Read, record: bytes) -> None:
     """Room was made for all of its cells, which ended the process."""
     root = entry("Root Entry", 5, 1, 0xFFFFFFFE, 0) + entry("Workbook", 2, 0xFFFFFFFF, 2, 4096)
     begin = struct.pack("<HHHHHHII", 0x0809, 16, 0x0600, 0x0005, 0, 0, 0, 0)
-    sheet = begin.replace(b"\x05\x00", b"\x10\x00") + struct.pack("<HHIIHHHHH", 0x0200, 14, *extent, 0, 0x000A, 0)
+    sheet = begin.replace(b"\x05\x00", b"\x10\x00") + record + struct.pack("<HH", 0x000A, 0)
     names = struct.pack("<HHIBBBB", 0x0085, 9, 37, 0, 0, 1, 0) + b"a"
     stream = begin + names + struct.pack("<HH", 0x000A, 0) + sheet
     chain = [0xFFFFFFFE, 3, 4, 5, 6, 7, 8, 9, 0xFFFFFFFE]
