@@ -46,9 +46,9 @@ def letter_elements(
 def attachment_elements(attached: Attachment) -> list[Element]:
     """The attachment's name as a title, and what it holds; one that cannot be read says so and costs itself alone. A
     message without a name has its subject as title."""
-    if attached.name or not attached.is_message:
-        return under_its_name(attached.name, read_inside(attached.data, attached.name)) if attached.name else []
-    return below(1, read_inside(attached.data, "message.eml"))
+    if attached.name:
+        return under_its_name(attached.name, read_inside(attached.data, attached.name))
+    return below(1, read_inside(attached.data, "message.eml")) if attached.is_message else []
 
 
 def parse_mail(data: bytes) -> list[Element]:
