@@ -78,7 +78,10 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def birth(pid: int) -> str | None:
-    """Boot id and start tick of a live process; None if there is none, or only its zombie."""
+    """Boot id and start tick of a live process; None if there is none, or only its zombie.
+
+    A process whose first thread has ended is called a zombie while its other threads still hold its ports; it lives.
+    """
     if pid in _spawned:
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)  # our own child stays a zombie until we ask
@@ -87,7 +90,8 @@ def birth(pid: int) -> str | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     state, *rest = stat.rpartition(")")[2].split()
-    return None if state in "ZX" else f"{_boot()}:{rest[18]}"
+    threads = int(rest[16])
+    return None if state in "ZX" and threads <= 1 else f"{_boot()}:{rest[18]}"
 
 
 def _boot() -> str:
