@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.quality import reading
 from benchmarks.quality.__main__ import _shown
 from benchmarks.quality.scoring import Score
 from benchmarks.reading_peer import environment
@@ -37,6 +38,16 @@ def test_an_environment_that_was_built_from_these_requirements_is_not_built_agai
 def test_the_table_says_why_the_other_has_no_score() -> None:
     assert _shown("no tesseract") == ("no tesseract", "-")
     assert _shown(Score(0.5, 0.25)) == ("0.500", "0.250")
+
+
+@pytest.mark.parametrize("absent", [None, *reading.PEERS_OCR])
+def test_scans_are_asked_only_where_all_that_reads_them_is_installed(
+    monkeypatch: pytest.MonkeyPatch, absent: str | None
+) -> None:
+    monkeypatch.setattr(reading.shutil, "which", lambda tool: None if tool == absent else f"/usr/bin/{tool}")
+    monkeypatch.setattr(reading, "answers", lambda ask, paths: dict.fromkeys(paths, ask))
+    text, scans = Path("a.pdf"), [Path("a.scanned.pdf"), Path("a.tiff")]
+    assert list(reading.peer_texts([text, *scans])) == [text, *([] if absent else scans)]
 
 
 def test_answers_are_those_of_the_other_python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

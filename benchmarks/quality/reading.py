@@ -19,6 +19,8 @@ from kb_pipeline.parsing import parse
 
 GOALS = {"pdf": 0.98, "docx": 0.98, "html": 0.98, "md": 0.98}
 GOAL_OF_PICTURES = 0.95
+PEERS_OCR = ("tesseract", "pdftoppm")
+"""What unstructured calls to read pictures and scanned PDFs; without them it reads nothing, and is not judged."""
 
 
 def goal(kind: str, variant: str) -> float | None:
@@ -36,10 +38,10 @@ def read(path: Path) -> str:
 
 
 def peer_texts(paths: Sequence[Path]) -> Mapping[Path, str]:
-    """What unstructured reads of the same files: `ocr_only` of scans and pictures, for which it needs tesseract, `fast`
-    of all others. Raises PeerMissing."""
-    asked = [path for path in paths if shutil.which("tesseract") or not path.name.endswith(PICTURES)]
-    return answers("texts", asked)
+    """What unstructured reads of the same files: `ocr_only` of scans and pictures, if PEERS_OCR are there, `fast` of
+    all others. Raises PeerMissing."""
+    sees = all(map(shutil.which, PEERS_OCR))
+    return answers("texts", [path for path in paths if sees or not path.name.endswith(PICTURES)])
 
 
 # The other reader's score, or why there is none.
@@ -51,7 +53,7 @@ def rows() -> list[Row]:
     groups: dict[tuple[str, str, str], list[Rendering]] = defaultdict(list)
     for rendering in renderings():
         groups[rendering.format, rendering.variant, rendering.language].append(rendering)
-    missing = "no tesseract"
+    missing = f"no {' or '.join(PEERS_OCR)}"
     theirs: Mapping[Path, str] = {}
     try:
         theirs = peer_texts([rendering.path for group in groups.values() for rendering in group])
