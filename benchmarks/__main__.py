@@ -1,4 +1,4 @@
-"""Run the benchmarks named on the command line, or all, and print one table."""
+"""Run the benchmarks named on the command line, or all, and print a table of each."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ONLY_BY_NAME = {"no_change_large"}  # a million files: half an hour, and 10 GB o
 
 
 def main() -> None:
-    """Print a row a measurement: what, its figure, the baseline's, and the ratio of the two."""
+    """Print a row a measurement, as soon as it is known: what, its figure, the baseline's, and the ratio of the two."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "names", nargs="*", help=f"which (default: all but {', '.join(ONLY_BY_NAME)}): {', '.join(BENCHMARKS)}"
@@ -47,13 +47,17 @@ def main() -> None:
     names = parser.parse_args().names or [name for name in BENCHMARKS if name not in ONLY_BY_NAME]
     if unknown := set(names) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
-    results = [result for name in names for result in BENCHMARKS[name]()]
+    for name in names:  # each shown as it is known: all together take half an hour
+        _show(name, BENCHMARKS[name]())
+
+
+def _show(name: str, results: list[Result]) -> None:
     columns = ("measured", "figure", "baseline", "baseline's figure", "ratio")
     rows = [
         (r.measured, f"{r.figure:,.2f} {r.unit}", r.baseline, f"{r.baseline_figure:,.2f} {r.unit}", f"{r.ratio:,.2f}")
         for r in results
     ]
-    console.table("", columns, rows, numbers=("figure", "baseline's figure", "ratio"))
+    console.table(name, columns, rows, numbers=("figure", "baseline's figure", "ratio"))
 
 
 if __name__ == "__main__":

@@ -43,10 +43,11 @@ def _long_document(code: str) -> tuple[list[Element], int]:
     elements: list[Element] = []
     size = 0
     for document in cycle(documents):
+        if size >= BYTES:
+            break
         elements += document
         size += sum(len(element.text.encode()) for element in document)
-        if size >= BYTES:
-            return elements, size
+    return elements, size
 
 
 def _of_unstructured(elements: Sequence[Element]) -> list[Any]:

@@ -30,7 +30,7 @@ from kb_pipeline.embedding.vectors import to_half, truncate_and_renormalise
 from kb_pipeline.identity import document_id, fingerprint, sha256_hex
 from kb_pipeline.local import stack
 from kb_pipeline.media_type import MARKDOWN
-from kb_pipeline.settings import ENTITIES, ChunkingSettings, EmbeddingSettings, Settings
+from kb_pipeline.settings import ENTITIES, ChunkingSettings, EmbeddingSettings, MaskingPolicy, Settings
 from kb_pipeline.store.artifacts import (
     read_table,
     records_to_table,
@@ -47,7 +47,7 @@ from kb_pipeline_tests.support.embedding_stub import DIMENSION, MODEL, embedding
 
 HISTORY = Path(__file__).parents[2] / "shared/corpus/history/dolphinscheduler-docs"
 GROUP = 64  # documents to a call of the model and to a transaction, as the executors have it
-POLICY = dict.fromkeys(ENTITIES, "mask")
+POLICY = MaskingPolicy(dict.fromkeys(ENTITIES, "mask"))
 _STORED = (
     "CREATE TEMP TABLE stored AS SELECT *, ''::tsvector AS lexemes FROM jsonb_to_recordset('[]') AS r(chunk_id text,"
     " document_id text, ordinal int, content text, words text, page_start int, page_end int, boxes jsonb,"

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 
 from benchmarks.quality import furniture, headings, masking, quarantine, reading
+from benchmarks.quality.scoring import Score
 from kb_pipeline import console
 
 
@@ -92,7 +93,7 @@ def _found(row: masking.Row, tally: masking.Tally) -> tuple[str, str]:
     return f"{tally.recall:.3f}", f"{tally.precision:.3f}" if row.fully_labelled and tally.findings else "-"
 
 
-def _shown(score: reading.Score | str) -> tuple[str, str]:
+def _shown(score: Score | str) -> tuple[str, str]:
     return (score, "-") if isinstance(score, str) else (f"{score.characters:.3f}", f"{score.order:.3f}")
 
 

@@ -45,8 +45,8 @@ def judged() -> Iterator[Judged]:
             above = f"{name} > " if rendering.format == "docx" else ""
             labels = {p: f"{above}{path}" for p, path in OF_TEXTS[name].items() if comparable(p) in seen}
             yield from _judge(rendering.path, labels)
-    for path, labels in OF_DOCUMENTS.items():
-        yield from _judge(CORPUS / "docs" / path, labels)
+    for path, told in OF_DOCUMENTS.items():
+        yield from _judge(CORPUS / "docs" / path, told)
 
 
 def _judge(path: Path, labels: Mapping[str, str]) -> Iterator[Judged]:

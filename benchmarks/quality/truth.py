@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pypdfium2
-from lxml import html
+from lxml import html  # type: ignore[import-untyped]
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 

@@ -28,7 +28,7 @@ def answers(ask: Literal["texts", "seconds"], paths: Sequence[Path]) -> Mapping[
     """What read.py tells of each file. Raises PeerMissing."""
     given = json.dumps([str(path) for path in paths])
     command = [str(python()), str(_READ), ask]
-    done = _run(command, _READ_SECONDS, input=given)
+    done = _run(command, _READ_SECONDS, given)
     return {Path(path): answer for path, answer in json.loads(done).items()}
 
 
@@ -55,9 +55,9 @@ def built_from() -> str:
     return hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
 
 
-def _run(command: Sequence[str], seconds: float, **given: Any) -> str:
+def _run(command: Sequence[str], seconds: float, given: str | None = None) -> str:
     try:
-        return subprocess.run(command, timeout=seconds, capture_output=True, text=True, check=True, **given).stdout
+        return subprocess.run(command, timeout=seconds, capture_output=True, text=True, check=True, input=given).stdout
     except subprocess.CalledProcessError as error:
         last = (error.stderr or "").strip().splitlines()[-1:]
         raise PeerMissing(f"{Path(command[0]).name} {' '.join(command[1:4])}: {' '.join(last)}") from None
