@@ -27,8 +27,8 @@ from kb_pipeline.parsing.elements import convert
 from kb_pipeline.parsing.headings import MAX_TITLE_WIDTH, ends_sentence, title_level, width, without_bullet
 from kb_pipeline.parsing.layout import Levels, Line, heading_levels
 from kb_pipeline.parsing.options import in_force
-from kb_pipeline.parsing.pdf import text_layer
 from kb_pipeline.parsing.pdf_fields import filled_in
+from kb_pipeline.parsing.pdf_lines import text_layer
 
 MODEL = "yolox"
 # What the models are loaded from, in the Hugging Face cache: layout, then tables.

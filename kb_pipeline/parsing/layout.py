@@ -254,6 +254,8 @@ def _box(group: list[Line]) -> Box | None:
     height = group[0].page_height
     if not height:
         return None
-    top, bottom = max(line.top for line in group), min(line.bottom for line in group)
-    left, right = min(line.left for line in group), max(line.right for line in group)
-    return Box(group[0].page, *(round(edge, 1) for edge in (left, height - top, right, height - bottom)))
+    left, right, top, bottom = group[0].left, group[0].right, group[0].top, group[0].bottom
+    for line in group[1:]:
+        left, right = min(left, line.left), max(right, line.right)
+        top, bottom = max(top, line.top), min(bottom, line.bottom)
+    return Box(group[0].page, round(left, 1), round(height - top, 1), round(right, 1), round(height - bottom, 1))

@@ -14,7 +14,7 @@ BODY_SHARE = 0.25
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of a page. Lengths in points, from the page's lower left corner, the page `page_height` high; `angle` in
-    degrees, 0 for level text.
+    degrees, 0 for level text; `faint`: in a light colour, or the page shows through.
 
     `table`: a whole table instead, its rows in `text`; `height` is that of a table, else the letters' size is taken.
     `outline`: the level at which the document's own outline names it.
@@ -29,6 +29,7 @@ class Line:
     angle: float = 0.0
     bold: bool = False
     mono: bool = False
+    faint: bool = False
     table: bool = False
     height: float = 0.0
     page_height: float = 0.0

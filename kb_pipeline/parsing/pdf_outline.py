@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -51,7 +51,7 @@ def _height(mode: int, edges: Sequence[float | None]) -> float | None:
 
 def alike(text: str) -> str:
     """A title however it is spaced and spelled."""
-    return "".join(unicodedata.normalize("NFKC", text).split()).casefold()
+    return "".join((text if text.isascii() else unicodedata.normalize("NFKC", text)).split()).casefold()
 
 
 def with_outline(lines: list[Line], found: Outline) -> list[Line]:
@@ -64,22 +64,28 @@ def with_outline(lines: list[Line], found: Outline) -> list[Line]:
         titles = found.get(line.page)
         if not titles or line.table:
             continue
-        below = lines[place + 1] if place + 1 < len(lines) else None
-        for whole in (line, _both(line, below) if below and below.page == line.page and not below.table else None):
-            title = _title(whole.text, titles) if whole else None
-            if whole and title:
-                bookmark = titles[title]
-                rank = (abs(line.top - bookmark.height) if bookmark.height is not None else 0.0, -line.size)
-                one = (rank, place, replace(whole, outline=bookmark.level))
-                named[line.page, title] = min(named.get((line.page, title), one), one, key=lambda each: each[0])
+        for title, whole in _titled(line, lines[place + 1 : place + 2], titles):
+            bookmark = titles[title]
+            rank = (abs(line.top - bookmark.height) if bookmark.height is not None else 0.0, -line.size)
+            one = (rank, place, replace(whole, outline=bookmark.level))
+            named[line.page, title] = min(named.get((line.page, title), one), one, key=lambda each: each[0])
     titled = {place: line for _, place, line in named.values()}
     joined = {place + 1 for place, line in titled.items() if line.height}
     return [titled.get(place, line) for place, line in enumerate(lines) if place not in joined]
 
 
+def _titled(line: Line, below: Sequence[Line], titles: Mapping[str, Bookmark]) -> Iterator[tuple[str, Line]]:
+    """The titles that a line bears alone, and with the next, the only one of `below`, as its second half."""
+    text = alike(line.text)
+    if title := _title(text, titles):
+        yield title, line
+    for rest in below:
+        if rest.page == line.page and not rest.table and (title := _title(text + alike(rest.text), titles)):
+            yield title, _both(line, rest)
+
+
 def _title(text: str, titles: Mapping[str, Bookmark]) -> str | None:
-    whole = alike(text)
-    return next((name for name in (whole, _NUMBER.sub("", whole)) if name in titles), None)
+    return next((name for name in (text, _NUMBER.sub("", text)) if name in titles), None)
 
 
 def _both(line: Line, below: Line) -> Line:

@@ -1,5 +1,4 @@
-"""Watermarks: text behind or across a page that belongs to no sentence of it. Pure decisions but for the colours, which
-are asked for where they decide.
+"""Watermarks: text behind or across a page that belongs to no sentence of it. Pure decisions about lines.
 
 Two marks of four tell one: slanted, repeated at one place on most pages, much larger than the body, faint. A grey note
 on one page, a large title, and a line of the body that every page has are none.
@@ -8,7 +7,6 @@ on one page, a large title, and a line of the body that every page has are none.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
 from kb_pipeline.parsing.lines import Line, body_size
 
@@ -21,8 +19,8 @@ SAME_PLACE = 4.0
 Place = tuple[str, int, int]
 
 
-def without_watermarks(lines: list[Line], pages: int, faint: Callable[[list[Line]], list[Line]]) -> list[Line]:
-    """`lines` without watermarks; `faint` is asked which of those that may be one are set so as to be overlooked."""
+def without_watermarks(lines: list[Line], pages: int) -> list[Line]:
+    """`lines` without watermarks."""
     places = [_place(line) for line in lines]
     on_pages = Counter(place for place, _ in {(place, line.page) for place, line in zip(places, lines, strict=True)})
     least = max(LEAST_PAGES, pages / 2)
@@ -36,10 +34,10 @@ def without_watermarks(lines: list[Line], pages: int, faint: Callable[[list[Line
     marks = {
         place
         for place, line in candidates.items()
-        if (line.oblique and on_pages[place] >= least)
+        if line.faint
+        or (line.oblique and on_pages[place] >= least)
         or (line.size >= oversized and (line.oblique or on_pages[place] >= LEAST_PAGES_OVERSIZED))
     }
-    marks |= {_place(line) for line in faint([line for place, line in candidates.items() if place not in marks])}
     return [line for place, line in zip(places, lines, strict=True) if place not in marks]
 
 
