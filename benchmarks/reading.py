@@ -65,7 +65,7 @@ def _least(before: Seconds, now: Mapping[Path, float | None]) -> Seconds:
 def _seconds(data: bytes) -> float | None:
     """CPU seconds; none where there is no text layer."""
     try:
-        return least_cpu(lambda: parse(data, PDF, ParseOptions(strategy="fast")))
+        return least_cpu(lambda: parse(data, PDF, ParseOptions(strategy="fast")))[0]
     except KbError:
         return None
 

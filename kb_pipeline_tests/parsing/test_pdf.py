@@ -122,6 +122,33 @@ def test_every_element_has_its_place_on_the_page() -> None:
     assert [box.y0 for box in boxes if box] == sorted(box.y0 for box in boxes if box)
 
 
+def test_a_paragraph_s_place_is_that_of_all_its_lines() -> None:
+    def write(canvas: Canvas) -> None:
+        canvas.drawString(60, 700, "The supplier delivers within the agreed time to the")
+        canvas.drawString(50, 686, "office of the customer.")
+
+    (element,) = parse(pdf(write), PDF)
+    assert element.text == "The supplier delivers within the agreed time to the office of the customer."
+    end = 60 + pdfmetrics.stringWidth("The supplier delivers within the agreed time to the", "Helvetica", 12)
+    assert element.box
+    assert (element.box.x0, element.box.x1) == pytest.approx((50, end), abs=1)
+    assert element.box.y1 - element.box.y0 == pytest.approx(26, abs=1)
+
+
+def test_letters_that_the_text_leaves_out_do_not_move_those_after_them() -> None:
+    def write(canvas: Canvas) -> None:
+        canvas.setFont(FONT, 12)
+        canvas.drawString(60, 700, "The supplier delivers in time\x03\x03\x03\x03\x03.")
+        canvas.setFont("Helvetica", 20)
+        canvas.drawString(60, 660, "Term")
+        canvas.setFont("Helvetica", 12)
+        canvas.drawString(60, 630, "It ends after a year.")
+
+    delivery, *others = parse(pdf(write), PDF)
+    assert delivery.text == "The supplier delivers in time."
+    assert [(e.kind, e.text) for e in others] == [("title", "Term"), ("paragraph", "It ends after a year.")]
+
+
 def test_code_keeps_its_lines() -> None:
     def write(canvas: Canvas) -> None:
         canvas.setFont("Helvetica", 10)
@@ -181,6 +208,9 @@ def test_level_watermarks_go_by_their_colour_or_size_and_repeated_body_lines_sta
             canvas.setFont(FONT, 14)
             canvas.drawString(250, 400, "仅供内部使用")
             canvas.setFillGray(0)
+            canvas.setFillAlpha(0.4)
+            canvas.drawString(250, 350, "样本不得外传")
+            canvas.setFillAlpha(1)
             canvas.setFont(FONT, 12)
             canvas.rect(50, 560, 300, 20, fill=1)
             canvas.setFillGray(1)
@@ -240,6 +270,19 @@ def test_the_outline_tells_headings_and_their_levels() -> None:
         ("paragraph", None, "Copies are made every night and kept for a month."),
         ("title", 2, "1.1 Restore"),
         ("paragraph", None, "Ask the operators to bring a copy back."),
+    ]
+
+
+def test_a_title_on_two_lines_is_one_that_the_outline_names() -> None:
+    def write(canvas: Canvas) -> None:
+        for row, text in enumerate(("What the operators of a site do", "before a restore", "They make a copy.")):
+            canvas.drawString(60, 700 - 30 * row, text)
+        canvas.bookmarkPage("restore", fit="XYZ", top=712)
+        canvas.addOutlineEntry("What the operators of a site do before a restore", "restore", 0)
+
+    assert [(e.kind, e.text) for e in parse(pdf(write), PDF)] == [
+        ("title", "What the operators of a site do before a restore"),
+        ("paragraph", "They make a copy."),
     ]
 
 
