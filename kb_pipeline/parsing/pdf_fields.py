@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,6 +11,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from kb_pipeline.parsing.aligned_tables import GAP
+from kb_pipeline.parsing.pdf_letters import Letters
 from kb_pipeline.parsing.pdf_rules import page_rules
 from kb_pipeline.parsing.ruling import Rule
 
@@ -57,26 +57,19 @@ def _has_typed(page: pypdfium2.PdfPage) -> bool:
     return False
 
 
-def fields_apart(content: pdfium.FPDF_TEXTPAGE, line: re.Match[str]) -> Iterator[re.Match[str]]:
+def fields_apart(letters: Letters, line: re.Match[str]) -> Iterator[re.Match[str]]:
     """The pieces of a line of the text layer that stand apart: fields one after the other in the file are one line."""
     begin = line.start()
     for space in re.finditer(" ", line.group()):
         place = line.start() + space.start()
-        if begin < place < line.end() - 1 and _stand_apart(content, place - 1, place + 1):
+        if begin < place < line.end() - 1 and _stand_apart(letters, place - 1, place + 1):
             yield from line.re.finditer(line.string, begin, place)
             begin = place + 1
     yield from line.re.finditer(line.string, begin, line.end())
 
 
-def _stand_apart(content: pdfium.FPDF_TEXTPAGE, before: int, after: int) -> bool:
+def _stand_apart(letters: Letters, before: int, after: int) -> bool:
     """Whether two characters are further apart than words, or on different heights."""
-    (_, end, low, high), (start, _, bottom, top) = (_box(content, place) for place in (before, after))
+    (_, end, low, high), (start, _, bottom, top) = (letters.room(letters.index(place)) for place in (before, after))
     size = max(high - low, top - bottom)
     return min(high, top) < max(low, bottom) or not -size < start - end <= GAP * size
-
-
-def _box(content: pdfium.FPDF_TEXTPAGE, place: int) -> tuple[float, float, float, float]:
-    """Left, right, lower and upper edge of a character."""
-    index, box = pdfium.FPDFText_GetCharIndexFromTextIndex(content, place), pdfium.FS_RECTF()
-    pdfium.FPDFText_GetLooseCharBox(content, index, ctypes.byref(box))
-    return box.left, box.right, box.bottom, box.top

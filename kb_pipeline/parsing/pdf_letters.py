@@ -53,11 +53,12 @@ class Letters:
         size = abs(pdfium.FPDFText_GetFontSize(self._content, index)) * math.hypot(matrix.c, matrix.d)
         return _finite(size), _finite(math.degrees(math.atan2(matrix.b, matrix.a)))
 
-    def room(self, index: int) -> tuple[float, float, float]:
-        """Left, right and lower edge of the room that the letter takes in its line."""
+    def room(self, index: int) -> tuple[float, float, float, float]:
+        """Left, right, lower and upper edge of the room that the letter takes in its line."""
         if not pdfium.FPDFText_GetLooseCharBox(self._content, index, self._into_loose):
-            return 0.0, 0.0, 0.0
-        return _finite(self._loose.left), _finite(self._loose.right), _finite(self._loose.bottom)
+            return 0.0, 0.0, 0.0, 0.0
+        loose = self._loose
+        return _finite(loose.left), _finite(loose.right), _finite(loose.bottom), _finite(loose.top)
 
     def sides(self, index: int) -> tuple[float, float]:
         """Left and right edge of the letter itself."""

@@ -37,7 +37,7 @@ def text_layer(page: pypdfium2.PdfPage, number: int, form: Printed | None = None
         if not letters.mapped():
             return None
         if form:
-            matches = [piece for match in matches for piece in fields_apart(content.raw, match)]
+            matches = [piece for match in matches for piece in fields_apart(letters, match)]
         tables, high = grids(form.rules if form else page_rules(page)), page.get_height()
         lines = []
         for match in matches:
@@ -62,9 +62,9 @@ def _measured(letters: Letters, match: re.Match[str], page: int, high: float) ->
         bold_last, mono_last = letters.bold_and_mono(last)
         bold, mono = bold and bold_last, mono and mono_last
     size, angle = letters.size_and_angle(first)
-    left, right, bottom = letters.room(first)
+    left, right, bottom, _ = letters.room(first)
     if last != first:
-        _, right, _ = letters.room(last)
+        _, right, _, _ = letters.room(last)
     return Line(
         text=told,
         page=page,

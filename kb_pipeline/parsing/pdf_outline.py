@@ -64,7 +64,8 @@ def with_outline(lines: list[Line], found: Outline) -> list[Line]:
         titles = found.get(line.page)
         if not titles or line.table:
             continue
-        for title, whole in _titled(line, lines[place + 1 : place + 2], titles):
+        below = lines[place + 1] if place + 1 < len(lines) else None
+        for title, whole in _titled(line, below, titles):
             bookmark = titles[title]
             rank = (abs(line.top - bookmark.height) if bookmark.height is not None else 0.0, -line.size)
             one = (rank, place, replace(whole, outline=bookmark.level))
@@ -74,14 +75,13 @@ def with_outline(lines: list[Line], found: Outline) -> list[Line]:
     return [titled.get(place, line) for place, line in enumerate(lines) if place not in joined]
 
 
-def _titled(line: Line, below: Sequence[Line], titles: Mapping[str, Bookmark]) -> Iterator[tuple[str, Line]]:
-    """The titles that a line bears alone, and with the next, the only one of `below`, as its second half."""
+def _titled(line: Line, below: Line | None, titles: Mapping[str, Bookmark]) -> Iterator[tuple[str, Line]]:
+    """The titles that a line bears alone, and as the first half of one that ends in the line `below`."""
     text = alike(line.text)
     if title := _title(text, titles):
         yield title, line
-    for rest in below:
-        if rest.page == line.page and not rest.table and (title := _title(text + alike(rest.text), titles)):
-            yield title, _both(line, rest)
+    if below and below.page == line.page and not below.table and (title := _title(text + alike(below.text), titles)):
+        yield title, _both(line, below)
 
 
 def _title(text: str, titles: Mapping[str, Bookmark]) -> str | None:
