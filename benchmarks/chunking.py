@@ -10,12 +10,12 @@ from typing import Any
 from benchmarks.meters import least_cpu
 from benchmarks.result import Result
 from kb_pipeline.chunking import chunk
-from kb_pipeline.contracts import Element
+from kb_pipeline.core.contracts import Element
+from kb_pipeline.core.media_type import MARKDOWN
 from kb_pipeline.demo.writing import contents, render
-from kb_pipeline.media_type import MARKDOWN
 from kb_pipeline.parsing import parse
 from kb_pipeline.parsing.bootstrap import partitioner
-from kb_pipeline.parsing.cleaning import language
+from kb_pipeline.parsing.common.cleaning import language
 from kb_pipeline.settings import ChunkingSettings
 
 BYTES = 1_000_000

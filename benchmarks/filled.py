@@ -14,11 +14,11 @@ from pathlib import Path
 from psycopg import sql
 
 from benchmarks.workspace import Workspace, workspace
-from kb_pipeline.identity import document_id
+from kb_pipeline.core.identity import document_id
 from kb_pipeline.local.stack import database_dsn
-from kb_pipeline.opening import object_store
+from kb_pipeline.pipeline.opening import object_store
 from kb_pipeline.store.database import Connection, connect, identifier
-from kb_pipeline.store.objects import ObjectInfo
+from kb_pipeline.store.objects.object_store import ObjectInfo
 
 SOURCE = "notes"
 SYNCED = 1000

@@ -24,14 +24,15 @@ from pgvector.psycopg import register_vector
 
 from benchmarks.result import Result
 from kb_pipeline import chunking, masking, parsing
-from kb_pipeline.contracts import Chunk, Element, MaskedChunk, StageName
+from kb_pipeline.core.contracts import Chunk, Element, MaskedChunk, StageName
+from kb_pipeline.core.identity import document_id, fingerprint, sha256_hex
+from kb_pipeline.core.media_type import MARKDOWN
 from kb_pipeline.embedding.client import EmbeddingClient
 from kb_pipeline.embedding.vectors import to_half, truncate_and_renormalise
-from kb_pipeline.identity import document_id, fingerprint, sha256_hex
 from kb_pipeline.local import stack
-from kb_pipeline.media_type import MARKDOWN
 from kb_pipeline.settings import ENTITIES, ChunkingSettings, EmbeddingSettings, MaskingPolicy, Settings
-from kb_pipeline.store.artifacts import (
+from kb_pipeline.store.database import Connection, connect
+from kb_pipeline.store.objects.artifacts import (
     read_table,
     records_to_table,
     table_to_records,
@@ -39,10 +40,9 @@ from kb_pipeline.store.artifacts import (
     vectors_to_table,
     write_table,
 )
-from kb_pipeline.store.database import Connection, connect
-from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
-from kb_pipeline.store.publish import chunk_rows
-from kb_pipeline.store.words import words
+from kb_pipeline.store.objects.object_store import ObjectStore, ObjectStoreConfig
+from kb_pipeline.store.published.publish import chunk_rows
+from kb_pipeline.store.published.words import words
 from kb_pipeline_tests.support.embedding_stub import DIMENSION, MODEL, embedding_stub
 
 HISTORY = Path(__file__).parents[2] / "shared/corpus/history/dolphinscheduler-docs"

@@ -16,9 +16,9 @@ from benchmarks.result import Result
 from benchmarks.workspace import Cost
 from kb_pipeline.knowledge_base import KnowledgeBase
 from kb_pipeline.local.stack import database_dsn
-from kb_pipeline.opening import object_store
+from kb_pipeline.pipeline.catalogue import raw_prefix
+from kb_pipeline.pipeline.opening import object_store
 from kb_pipeline.settings import Settings
-from kb_pipeline.stages import raw_prefix
 from kb_pipeline.store.database import connect
 
 COUNTS = (1_000, 100_000)

@@ -16,9 +16,9 @@ from benchmarks.quality.scoring import Score, score
 from benchmarks.quality.truth import CORPUS, renderings
 from benchmarks.reading_peer.environment import PeerMissing, answers
 from benchmarks.result import Result
+from kb_pipeline.core.errors import KbError
+from kb_pipeline.core.media_type import PDF
 from kb_pipeline.demo.writing import write_documents
-from kb_pipeline.errors import KbError
-from kb_pipeline.media_type import PDF
 from kb_pipeline.parsing import parse, warm_up
 from kb_pipeline.parsing.options import ParseOptions
 

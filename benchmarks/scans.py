@@ -11,10 +11,10 @@ from statistics import median
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.result import Result
+from kb_pipeline.core.media_type import PDF
 from kb_pipeline.demo.writing import contents
 from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline.execution.worker import parts_at_once, step_done
-from kb_pipeline.media_type import PDF
 from kb_pipeline.parsing import parse
 from kb_pipeline.parsing.options import ParseOptions
 
@@ -60,7 +60,7 @@ def scan() -> bytes:
 def _read(document: bytes, workers: int | None) -> tuple[float, str]:
     """Wall seconds from an idle pool to the answer, the recognizer's start included; what was read."""
     work = partial(parse, media_type=PDF, options=ParseOptions(on_step=step_done, at_once=parts_at_once))
-    with LocalWorkers(work, Limits(600.0, MEMORY_MB, workers), ("kb_pipeline.parsing.pdf",)) as pool:
+    with LocalWorkers(work, Limits(600.0, MEMORY_MB, workers), ("kb_pipeline.parsing.pdf.reader",)) as pool:
         started = time.perf_counter()
         ((_, answer),) = pool.run([document])
         elapsed = time.perf_counter() - started

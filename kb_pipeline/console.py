@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from kb_pipeline.errors import KbError
+from kb_pipeline.core.errors import KbError
 
 out = Console()
 err = Console(stderr=True)

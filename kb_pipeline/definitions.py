@@ -2,13 +2,13 @@
 
 from dagster import Definitions, definitions, in_process_executor
 
-from kb_pipeline.defs.alerts import alert_braked, alert_failed
-from kb_pipeline.defs.assets import ALL_ASSETS
+from kb_pipeline.defs.assets.graph import ALL_ASSETS
+from kb_pipeline.defs.automation.alerts import alert_braked, alert_failed
+from kb_pipeline.defs.automation.schedules import schedules
+from kb_pipeline.defs.automation.sensors import continue_backlog, lost_runs, new_documents_sensor
+from kb_pipeline.defs.automation.upkeep import collect_job, reconcile_job
 from kb_pipeline.defs.jobs import sync_job
 from kb_pipeline.defs.resources import KnowledgeBaseResource, SGLangResource
-from kb_pipeline.defs.schedules import schedules
-from kb_pipeline.defs.sensors import continue_backlog, lost_runs, new_documents_sensor
-from kb_pipeline.defs.upkeep import collect_job, reconcile_job
 from kb_pipeline.settings import Settings, load_settings
 
 

@@ -6,31 +6,31 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb_pipeline import querying
 from kb_pipeline.local import stack
 from kb_pipeline.local.stack import ServiceStatus
-from kb_pipeline.opening import connected, known_sources
-from kb_pipeline.querying import Status
+from kb_pipeline.operations import querying
+from kb_pipeline.operations.querying import Status
+from kb_pipeline.pipeline.opening import connected, known_sources
 from kb_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kb_pipeline.auditing import AuditReport
-    from kb_pipeline.doctor import Finding
-    from kb_pipeline.forecasting import SourcePlan
-    from kb_pipeline.maintenance import Forgotten, KnownSource
     from kb_pipeline.masking import MaskedSample
-    from kb_pipeline.quarantine import QuarantineReport
-    from kb_pipeline.reports import IngestReport, SyncReport
+    from kb_pipeline.operations.doctor import Finding
+    from kb_pipeline.operations.forecasting import SourcePlan
+    from kb_pipeline.operations.maintenance import Forgotten, KnownSource
+    from kb_pipeline.operations.quarantine import QuarantineReport
+    from kb_pipeline.operations.verifying import Repaired
+    from kb_pipeline.pipeline.reports import IngestReport, SyncReport
     from kb_pipeline.search.hybrid import Result
-    from kb_pipeline.store.collect import Collected
-    from kb_pipeline.store.erase import Erased
-    from kb_pipeline.store.finding import Found
-    from kb_pipeline.store.history import DocumentHistory
-    from kb_pipeline.store.overview import Quarantined
+    from kb_pipeline.store.erasing.collect import Collected
+    from kb_pipeline.store.erasing.erase import Erased
     from kb_pipeline.store.verify import Problem
-    from kb_pipeline.verifying import Repaired
+    from kb_pipeline.store.views.finding import Found
+    from kb_pipeline.store.views.history import DocumentHistory
+    from kb_pipeline.store.views.overview import Quarantined
 
 __all__ = ["KnowledgeBase", "Status"]
 
@@ -42,7 +42,7 @@ def _silent(event: str) -> None:
 class KnowledgeBase:
     """A knowledge base by its settings. Nothing is read or connected to until a method needs it.
 
-    `home` and `config` win over KB_HOME and KB_CONFIG. Every method raises errors of kb_pipeline.errors.
+    `home` and `config` win over KB_HOME and KB_CONFIG. Every method raises errors of kb_pipeline.core.errors.
     """
 
     def __init__(self, home: Path | str | None = None, config: Path | str | None = None) -> None:
@@ -83,7 +83,7 @@ class KnowledgeBase:
         self, folder: Path | str, source: str, *, confirm_deletes: bool = False, rehash: bool = False
     ) -> IngestReport:
         """Make the source's raw prefix mirror `folder`, then sync it."""
-        from kb_pipeline import syncing
+        from kb_pipeline.defs.running import syncing
 
         return syncing.ingest(self.settings, folder, source, syncing.SyncOptions(confirm_deletes, rehash))
 
@@ -100,19 +100,19 @@ class KnowledgeBase:
         `confirm_deletes` lets deletes pass the brake, `rehash` reads every object's bytes, `full` compares the listing
         even if it is the last one's, `keys` looks at these keys alone (of one source).
         """
-        from kb_pipeline import syncing
+        from kb_pipeline.defs.running import syncing
 
         return syncing.sync(self.settings, names, syncing.SyncOptions(confirm_deletes, rehash, full, keys))
 
     def plan(self, *names: str) -> list[SourcePlan]:
         """What syncing the named sources, or all, would do and cost. Nothing is written."""
-        from kb_pipeline import forecasting
+        from kb_pipeline.operations import forecasting
 
         return forecasting.plan(self.settings, names)
 
     def register_sources(self) -> None:
         """Make every known source system a Dagster partition, so that the UI offers it."""
-        from kb_pipeline.defs.running import register_sources
+        from kb_pipeline.defs.running.in_process import register_sources
 
         register_sources(self.settings, self.sources())
 
@@ -138,82 +138,82 @@ class KnowledgeBase:
 
     def quarantine(self, source: str | None = None) -> list[Quarantined]:
         """Documents in quarantine, the newest first."""
-        from kb_pipeline.store import overview
+        from kb_pipeline.store.views import overview
 
         with connected(self.settings) as connection:
             return overview.quarantined(connection, source)
 
     def quarantined(self, document: str, source: str | None = None) -> QuarantineReport:
         """Everything about one document in quarantine."""
-        from kb_pipeline import quarantine
+        from kb_pipeline.operations import quarantine
 
         return quarantine.show(self.settings, document, source)
 
     def retry(self, documents: Sequence[str] | None = None, source: str | None = None) -> int:
         """Let the next sync try quarantined documents again (by id; None means all). Returns how many."""
-        from kb_pipeline.store import overview
+        from kb_pipeline.store.views import overview
 
         with connected(self.settings) as connection:
             return overview.retry(connection, documents, source)
 
     def verify(self, source: str | None = None, *, deep: bool = False) -> list[Problem]:
         """Check what must always hold, of one source or of all; empty when it does. `deep` reads every artifact too."""
-        from kb_pipeline import verifying
+        from kb_pipeline.operations import verifying
 
         return verifying.verify(self.settings, source, deep=deep)
 
     def repair(self, source: str | None = None, *, deep: bool = False) -> Repaired:
         """Verify, and mend what can be: at once, or by giving it to the next sync."""
-        from kb_pipeline import verifying
+        from kb_pipeline.operations import verifying
 
         return verifying.repair(self.settings, source, deep=deep)
 
     def collect(self, dry_run: bool = True) -> Collected:
         """Collect artifacts that nothing needs any more, and objects that no row names; a dry run changes nothing."""
-        from kb_pipeline import maintenance
+        from kb_pipeline.operations import maintenance
 
         return maintenance.collect(self.settings, dry_run=dry_run)
 
     def find(self, document: str, source: str | None = None) -> Found:
         """The one document of that id, beginning of an id, or name."""
-        from kb_pipeline import maintenance
+        from kb_pipeline.operations import maintenance
 
         return maintenance.find(self.settings, document, source)
 
     def forget(self, document: str, source: str | None = None) -> Forgotten:
         """Erase what was made of a document at once; no later sync brings it back."""
-        from kb_pipeline import maintenance
+        from kb_pipeline.operations import maintenance
 
         return maintenance.forget(self.settings, document, source)
 
     def known_sources(self) -> list[KnownSource]:
         """Source systems of kb.yaml and of the ledger with where they are known from, removed ones too."""
-        from kb_pipeline import maintenance
+        from kb_pipeline.operations import maintenance
 
         return maintenance.sources(self.settings)
 
     def add_source(self, name: str) -> KnownSource:
         """Look after a source system from now on; one that was removed comes back."""
-        from kb_pipeline import maintenance
+        from kb_pipeline.operations import maintenance
 
         return maintenance.add_source(self.settings, name)
 
     def remove_source(self, name: str) -> Erased:
         """Erase a source system from every table, space and artifact; its raw documents stay where they lie."""
-        from kb_pipeline import maintenance
+        from kb_pipeline.operations import maintenance
 
         return maintenance.remove_source(self.settings, name)
 
     def masked_spans(self, source: str) -> int:
         """How many spans masking replaced in the current documents of a source."""
-        from kb_pipeline.store import overview
+        from kb_pipeline.store.views import overview
 
         with connected(self.settings) as connection:
             return overview.stats(connection, source, "mask").get("masked", 0)
 
     def doctor(self) -> list[Finding]:
         """Check the installation; each finding has a remedy."""
-        from kb_pipeline.doctor import examine
+        from kb_pipeline.operations.doctor import examine
 
         return examine(self._config, self._home)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from dagster import DefaultScheduleStatus, DefaultSensorStatus, RepositoryDefinition
 
+from kb_pipeline.core.errors import SettingsError
 from kb_pipeline.definitions import build_definitions, defs
-from kb_pipeline.errors import SettingsError
 from kb_pipeline.settings import AutomationSettings, DefaultSettings, Settings, SourceSettings
 
 ON, OFF = DefaultScheduleStatus.RUNNING, DefaultScheduleStatus.STOPPED

@@ -11,8 +11,8 @@ import click
 import pytest
 from pydantic import BaseModel
 
-from kb_pipeline import errors
 from kb_pipeline.cli import kb
+from kb_pipeline.core import errors
 from kb_pipeline.settings import ENTITIES, NamedEntityModel, Settings, SourceSettings
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,7 +19,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from benchmarks.quality.scoring import comparable
 from benchmarks.quality.truth import CORPUS
-from kb_pipeline.media_type import PDF
+from kb_pipeline.core.media_type import PDF
 from kb_pipeline.parsing import parse
 
 WIDTH, HEIGHT = A4

@@ -10,9 +10,9 @@ from benchmarks.quality.heading_labels import OF_DOCUMENTS, OF_TEXTS
 from benchmarks.quality.scoring import comparable
 from benchmarks.quality.truth import CORPUS, renderings
 from kb_pipeline.chunking import chunk
-from kb_pipeline.contracts import Chunk
-from kb_pipeline.errors import KbError
-from kb_pipeline.media_type import HEAD_BYTES, detect
+from kb_pipeline.core.contracts import Chunk
+from kb_pipeline.core.errors import KbError
+from kb_pipeline.core.media_type import HEAD_BYTES, detect
 from kb_pipeline.parsing import parse
 from kb_pipeline.settings import ChunkingSettings
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.quality.truth import CORPUS
-from kb_pipeline.errors import KbError, NoText
+from kb_pipeline.core.errors import KbError, NoText
+from kb_pipeline.core.media_type import HEAD_BYTES, detect
 from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline.execution.worker import step_done
-from kb_pipeline.media_type import HEAD_BYTES, detect
 from kb_pipeline.parsing import parse
 from kb_pipeline.parsing.options import ParseOptions
+from kb_pipeline.pipeline.catalogue import PRELOAD
 from kb_pipeline.settings import ChunkingSettings, LimitSettings
-from kb_pipeline.stages import PRELOAD
 
 MESSY = "messy"
 # What needs no reader, beside the documents: texts to score against, and the list.

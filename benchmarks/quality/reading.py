@@ -13,8 +13,8 @@ from benchmarks.quality.scoring import Score, score
 from benchmarks.quality.truth import Rendering, renderings
 from benchmarks.reading_peer.environment import PeerMissing, answers
 from benchmarks.reading_peer.read import PICTURES
-from kb_pipeline.errors import KbError
-from kb_pipeline.media_type import HEAD_BYTES, detect
+from kb_pipeline.core.errors import KbError
+from kb_pipeline.core.media_type import HEAD_BYTES, detect
 from kb_pipeline.parsing import parse
 
 GOALS = {"pdf": 0.98, "docx": 0.98, "html": 0.98, "md": 0.98}

@@ -10,15 +10,16 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 
-from kb_pipeline import maintenance, syncing
 from kb_pipeline.auditing.canaries import Canaries, canaries
 from kb_pipeline.auditing.places import LEFT_OUT, everywhere
 from kb_pipeline.auditing.report import AuditReport, Leak, Place
+from kb_pipeline.defs.running import syncing
 from kb_pipeline.masking import find_personal_data
-from kb_pipeline.opening import connected, known_sources, object_store
+from kb_pipeline.operations import maintenance
+from kb_pipeline.pipeline.catalogue import raw_prefix
+from kb_pipeline.pipeline.opening import connected, known_sources, object_store
 from kb_pipeline.settings import Settings
 from kb_pipeline.settings.policy import loosest
-from kb_pipeline.stages import raw_prefix
 
 # A source system of its own: no reader's source is touched, and all of it can be taken away.
 SOURCE = "kb-canaries"

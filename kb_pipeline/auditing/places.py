@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kb_pipeline.local.dagster_home import POSTGRES_URL, prepare_dagster_home
-from kb_pipeline.opening import object_store
+from kb_pipeline.pipeline.opening import object_store
 from kb_pipeline.settings import MaskingPolicy, Settings
 from kb_pipeline.store.database import Connection, connect
-from kb_pipeline.store.texts import BY_DESIGN, every_text, masked_texts, published_texts
+from kb_pipeline.store.views.texts import BY_DESIGN, every_text, masked_texts, published_texts
 
 LEFT_OUT = (*BY_DESIGN, "logs: IP_ADDRESS")
 _WINDOW, _OVERLAP = 1 << 20, 4096

@@ -10,7 +10,7 @@ from kb_pipeline.chunking.sections import SEPARATOR_TOKENS, Block, Section, buil
 from kb_pipeline.chunking.splitting import sentences, split_table, split_text
 from kb_pipeline.chunking.tokens import count_each, counting_with
 from kb_pipeline.chunking.vocabulary import Vocabulary
-from kb_pipeline.contracts import Chunk, Element
+from kb_pipeline.core.contracts import Chunk, Element
 from kb_pipeline.settings import ChunkingSettings
 
 # The heading path may take this share of a chunk, so that text always has the larger part.

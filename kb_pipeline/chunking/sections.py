@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from kb_pipeline.chunking.splitting import shorten
 from kb_pipeline.chunking.tokens import count_each
-from kb_pipeline.contracts import Element
+from kb_pipeline.core.contracts import Element
 
 SEPARATOR_TOKENS = 1
 _SHORTEST_PREFIX = 4

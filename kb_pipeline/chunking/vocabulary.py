@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb_pipeline.errors import MissingExtra, SettingsError
+from kb_pipeline.core.errors import MissingExtra, SettingsError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

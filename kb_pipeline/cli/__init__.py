@@ -13,8 +13,8 @@ import click
 
 from kb_pipeline import console
 from kb_pipeline.cli import erasing, looking, masking, operating, running
-from kb_pipeline.collector import collect_seldom
-from kb_pipeline.errors import KbError
+from kb_pipeline.core.collector import collect_seldom
+from kb_pipeline.core.errors import KbError
 from kb_pipeline.knowledge_base import KnowledgeBase
 
 

@@ -11,7 +11,7 @@ from kb_pipeline.cli.options import confirmed, json_option, yes_option
 from kb_pipeline.knowledge_base import KnowledgeBase
 
 if TYPE_CHECKING:
-    from kb_pipeline.store.erase import Erased
+    from kb_pipeline.store.erasing.erase import Erased
 
 
 @click.command()

@@ -12,7 +12,7 @@ from kb_pipeline.cli.options import json_option
 from kb_pipeline.knowledge_base import KnowledgeBase
 
 if TYPE_CHECKING:
-    from kb_pipeline.store.freshness import SourceStatus
+    from kb_pipeline.store.views.freshness import SourceStatus
 
 
 @click.command()

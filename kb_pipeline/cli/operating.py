@@ -12,7 +12,7 @@ from kb_pipeline.knowledge_base import KnowledgeBase
 from kb_pipeline.local.stack import ServiceStatus
 
 if TYPE_CHECKING:
-    from kb_pipeline.forecasting import SourcePlan
+    from kb_pipeline.operations.forecasting import SourcePlan
 
 
 @click.command()

@@ -13,11 +13,11 @@ import click
 
 from kb_pipeline import console
 from kb_pipeline.cli.options import json_option
-from kb_pipeline.errors import SettingsError
+from kb_pipeline.core.errors import SettingsError
 from kb_pipeline.knowledge_base import KnowledgeBase
 
 if TYPE_CHECKING:
-    from kb_pipeline.reports import SyncReport
+    from kb_pipeline.pipeline.reports import SyncReport
 
 
 _confirm_option = click.option(
@@ -83,7 +83,7 @@ def sync(
 
 def _end_braked(reports: Sequence[SyncReport]) -> None:
     """Deletes that wait for a word are an error of their own, after everything else was done."""
-    from kb_pipeline.reports import deletes_unconfirmed
+    from kb_pipeline.pipeline.reports import deletes_unconfirmed
 
     for report in reports:
         if report.brake:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from kb_pipeline.core.errors import KbError
 from kb_pipeline.demo import write_documents
-from kb_pipeline.errors import KbError
 
 
 def main(arguments: list[str]) -> int:

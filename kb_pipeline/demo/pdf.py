@@ -10,8 +10,8 @@ import io
 from typing import Any
 from xml.sax.saxutils import escape
 
+from kb_pipeline.core.errors import MissingExtra
 from kb_pipeline.demo.markup import Block, Code, Heading, Items, Markup, PageBreak, Paragraph, Table, plain
-from kb_pipeline.errors import MissingExtra
 
 _CHINESE = "STSong-Light"
 _LATIN, _LATIN_BOLD = "Helvetica", "Helvetica-Bold"

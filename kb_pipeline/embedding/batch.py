@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kb_pipeline.core.errors import EmbeddingUnavailable, SettingsError, TextRejected, TextUnanswered
 from kb_pipeline.embedding.answers import is_length_refusal, shortened
 from kb_pipeline.embedding.servers import Answer, Failing, Refused, Servers
 from kb_pipeline.embedding.troubles import Trouble, without_password
 from kb_pipeline.embedding.vectors import Vectors
-from kb_pipeline.errors import EmbeddingUnavailable, SettingsError, TextRejected, TextUnanswered
 
 CONTROL_TEXT = "test"
 

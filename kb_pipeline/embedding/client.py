@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kb_pipeline.contracts import MaskedText
+from kb_pipeline.core.contracts import MaskedText
+from kb_pipeline.core.errors import SettingsError, TextRejected, TextUnanswered
 from kb_pipeline.embedding.answers import names_same_model
 from kb_pipeline.embedding.batch import CONTROL_TEXT, Batch, EmbeddingUsage, fault_of, refuses_all
 from kb_pipeline.embedding.servers import Failing, Refused, Servers
 from kb_pipeline.embedding.troubles import without_password
 from kb_pipeline.embedding.vectors import Vectors
-from kb_pipeline.errors import SettingsError, TextRejected, TextUnanswered
 
 __all__ = ["EmbeddingClient", "EmbeddingResult", "EmbeddingUsage", "ModelInfo"]
 

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 
 import openai
 
+from kb_pipeline.core.errors import EmbeddingUnavailable, SettingsError
 from kb_pipeline.embedding.answers import MalformedAnswer, base_url, decode
 from kb_pipeline.embedding.troubles import Pace, Trouble, trouble_of, wait_seconds, without_password
 from kb_pipeline.embedding.vectors import Vectors
-from kb_pipeline.errors import EmbeddingUnavailable, SettingsError
 
 CONNECT_SECONDS = 10.0
 LONGEST_REST_SECONDS = 2.0

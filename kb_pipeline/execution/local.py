@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType, TracebackType
 from typing import Generic, TypeVar
 
-from kb_pipeline.errors import KbError, TimeLimitExceeded, WorkerCrashed
+from kb_pipeline.core.errors import KbError, TimeLimitExceeded, WorkerCrashed
 from kb_pipeline.execution.pool import Answer, Death, Overtime, Pool
 from kb_pipeline.execution.worker import credentials, serve, unexpected
 

@@ -10,9 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
-from kb_pipeline.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome, Status, Task
-from kb_pipeline.embedding.vectors import to_half
-from kb_pipeline.errors import (
+from kb_pipeline.core.contracts import ArtifactRef, MaskedChunk, MaskedText, Outcome, Status, Task
+from kb_pipeline.core.errors import (
     EmbeddingUnavailable,
     KbError,
     PermanentError,
@@ -21,7 +20,8 @@ from kb_pipeline.errors import (
     TextUnanswered,
     TransientError,
 )
-from kb_pipeline.faults import fault_point
+from kb_pipeline.core.faults import fault_point
+from kb_pipeline.embedding.vectors import to_half
 
 DOCUMENTS_PER_GROUP = 64
 TEXTS_PER_GROUP = 256

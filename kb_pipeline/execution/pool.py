@@ -21,7 +21,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from kb_pipeline.errors import ServiceUnavailable
+from kb_pipeline.core.errors import ServiceUnavailable
 from kb_pipeline.execution.worker import KEEP, LENGTH, STEP, send
 
 # The first worker also waits for the fork server's imports.

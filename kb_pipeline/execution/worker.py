@@ -20,7 +20,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any, Final
 
-from kb_pipeline.errors import KbError, MemoryLimitExceeded, UnexpectedError
+from kb_pipeline.core.errors import KbError, MemoryLimitExceeded, UnexpectedError
 
 KEEP: Final = b"k"
 LAST: Final = b"l"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kb_pipeline.errors import DatabaseUnavailable, DiskFull, KbError, SettingsError
+from kb_pipeline.core.errors import DatabaseUnavailable, DiskFull, KbError, SettingsError
 from kb_pipeline.local import installation, processes
 from kb_pipeline.local.processes import HOST, Account
 

@@ -17,8 +17,8 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 
+from kb_pipeline.core.errors import SettingsError
 from kb_pipeline.embedding.vectors import truncate_and_renormalise
-from kb_pipeline.errors import SettingsError
 from kb_pipeline.local.embedding_model import LocalModel
 
 # Trained with Matryoshka representation learning; of any other model a shortened vector is a poor one.

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from kb_pipeline.core.errors import MissingExtra, SettingsError
+from kb_pipeline.core.identity import hash_stream
 from kb_pipeline.embedding.vectors import Vectors
-from kb_pipeline.errors import MissingExtra, SettingsError
-from kb_pipeline.identity import hash_stream
 from kb_pipeline.settings import DEFAULT_MODEL
 
 DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from kb_pipeline.errors import EmbeddingUnavailable
+from kb_pipeline.core.errors import EmbeddingUnavailable
 from kb_pipeline.local import processes
 from kb_pipeline.local.processes import HOST, Record
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kb_pipeline.errors import KbError, MissingExtra
+from kb_pipeline.core.errors import KbError, MissingExtra
 from kb_pipeline.local.embedding_model import INSTALL_LOCAL, LocalModel, find_model
 from kb_pipeline.settings import DEFAULT_MODEL
 

@@ -20,8 +20,8 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from kb_pipeline.errors import MissingExtra, SettingsError
-from kb_pipeline.identity import sha256_hex
+from kb_pipeline.core.errors import MissingExtra, SettingsError
+from kb_pipeline.core.identity import sha256_hex
 from kb_pipeline.local import postmaster
 from kb_pipeline.local.processes import Account
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb_pipeline.errors import DatabaseUnavailable
+from kb_pipeline.core.errors import DatabaseUnavailable
 from kb_pipeline.local import cluster as files
 from kb_pipeline.local import postmaster, processes
 from kb_pipeline.local.cluster import Cluster

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from kb_pipeline.errors import ServiceUnavailable, SettingsError
+from kb_pipeline.core.errors import ServiceUnavailable, SettingsError
 
 HOST = "127.0.0.1"
 # Below the range Linux takes outgoing ports from (32768 and up), so that a port we keep stays ours between two starts.

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kb_pipeline.errors import DatabaseUnavailable, DiskFull, EmbeddingUnavailable, SettingsError
+from kb_pipeline.core.errors import DatabaseUnavailable, DiskFull, EmbeddingUnavailable, SettingsError
 from kb_pipeline.local import cluster, embedding_process, installation, postgres, processes
 from kb_pipeline.local.processes import HOST
 from kb_pipeline.settings import Settings

@@ -5,10 +5,10 @@ Importing this package is cheap; the analyzer is loaded by the first call, or by
 
 from __future__ import annotations
 
-from kb_pipeline.masking.masker import find_personal_data, mask_chunks, mask_name, mask_text, warm_up
-from kb_pipeline.masking.named_entities import load_models, shape_of_models
-from kb_pipeline.masking.queries import MaskedQuery, mask_query
-from kb_pipeline.masking.showing import MaskedSample, MaskedSpan, show_masking
+from kb_pipeline.masking.models.named_entities import load_models, shape_of_models
+from kb_pipeline.masking.replacing.masker import find_personal_data, mask_chunks, mask_name, mask_text, warm_up
+from kb_pipeline.masking.replacing.queries import MaskedQuery, mask_query
+from kb_pipeline.masking.replacing.showing import MaskedSample, MaskedSpan, show_masking
 
 # Part of the stage's fingerprint: raise it whenever the same chunks would be masked otherwise.
 MASK_VERSION = 4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from kb_pipeline.contracts import Element
-from kb_pipeline.media_type import MARKDOWN, TEXT
+from kb_pipeline.core.contracts import Element
+from kb_pipeline.core.media_type import MARKDOWN, TEXT
 from kb_pipeline.parsing.options import ParseOptions, reading_with
 
 PARSE_VERSION = 5
@@ -28,7 +28,7 @@ def parse(data: bytes, media_type: str, options: ParseOptions | None = None) -> 
 def load_models(options: ParseOptions) -> None:
     """Load the models that the strategy reads with. Raises SettingsError for what is not there."""
     if options.strategy == "hi_res":
-        from kb_pipeline.parsing import hi_res
+        from kb_pipeline.parsing.pdf import hi_res
 
         hi_res.load()
 

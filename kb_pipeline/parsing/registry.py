@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 
-from kb_pipeline import media_type as types
-from kb_pipeline.contracts import Element
-from kb_pipeline.errors import (
+from kb_pipeline.core import media_type as types
+from kb_pipeline.core.contracts import Element
+from kb_pipeline.core.errors import (
     CorruptDocument,
     MemoryLimitExceeded,
     NoText,
@@ -16,46 +16,46 @@ from kb_pipeline.errors import (
     UnsupportedFormat,
 )
 from kb_pipeline.parsing import bootstrap
-from kb_pipeline.parsing.elements import finish
-from kb_pipeline.parsing.protection import unlocked
+from kb_pipeline.parsing.common.elements import finish
+from kb_pipeline.parsing.common.protection import unlocked
 
 Parser = Callable[[bytes], list[Element]]
 
 
 # Module and function; imported at first need, for the libraries behind one format take up to 1.6 CPU seconds to load.
 PARSERS: Mapping[str, str] = {
-    types.DOCX: "office.parse_docx",
-    types.DOCM: "office.parse_docx",
-    types.DOTX: "office.parse_docx",
-    types.PPTX: "office.parse_pptx",
-    types.POTX: "office.parse_pptx",
-    types.PPTM: "office.parse_pptx",
-    types.XLSX: "spreadsheet.parse_xlsx",
-    types.XLSM: "spreadsheet.parse_xlsx",
-    types.DOC: "legacy.parse_doc",
-    types.PPT: "legacy.parse_ppt",
-    types.XLS: "spreadsheet.parse_xls",
-    types.ODS: "spreadsheet.parse_xls",
-    types.CSV: "spreadsheet.parse_delimited",
-    types.TSV: "spreadsheet.parse_delimited",
-    types.HTML: "web.parse_html",
-    types.MARKDOWN: "markdown.parse_markdown",
-    types.TEXT: "text.parse_text",
-    types.EML: "mail.parse_mail",
-    types.PDF: "pdf.parse_pdf",
-    types.EPUB: "pandoc.parse_epub",
-    types.ODT: "pandoc.parse_odt",
-    types.RTF: "pandoc.parse_rtf",
-    types.RST: "pandoc.parse_rst",
-    types.ORG: "pandoc.parse_org",
-    types.JSON: "records.parse_json",
-    types.JSON_LINES: "records.parse_json_lines",
-    types.XML: "records.parse_xml",
-    types.YAML: "records.parse_yaml",
-    types.MSG: "outlook.parse_msg",
-    **dict.fromkeys(types.PICTURES, "images.parse_image"),
-    types.OLE: "office.parse_ole",
-    types.ZIP: "archive.parse_zip",
+    types.DOCX: "office.documents.parse_docx",
+    types.DOCM: "office.documents.parse_docx",
+    types.DOTX: "office.documents.parse_docx",
+    types.PPTX: "office.documents.parse_pptx",
+    types.POTX: "office.documents.parse_pptx",
+    types.PPTM: "office.documents.parse_pptx",
+    types.XLSX: "office.spreadsheet.parse_xlsx",
+    types.XLSM: "office.spreadsheet.parse_xlsx",
+    types.DOC: "office.legacy.parse_doc",
+    types.PPT: "office.legacy.parse_ppt",
+    types.XLS: "office.spreadsheet.parse_xls",
+    types.ODS: "office.spreadsheet.parse_xls",
+    types.CSV: "office.spreadsheet.parse_delimited",
+    types.TSV: "office.spreadsheet.parse_delimited",
+    types.HTML: "web.html.parse_html",
+    types.MARKDOWN: "text.markdown.parse_markdown",
+    types.TEXT: "text.plain.parse_text",
+    types.EML: "mail.eml.parse_mail",
+    types.PDF: "pdf.reader.parse_pdf",
+    types.EPUB: "text.pandoc.parse_epub",
+    types.ODT: "text.pandoc.parse_odt",
+    types.RTF: "text.pandoc.parse_rtf",
+    types.RST: "text.pandoc.parse_rst",
+    types.ORG: "text.pandoc.parse_org",
+    types.JSON: "text.records.parse_json",
+    types.JSON_LINES: "text.records.parse_json_lines",
+    types.XML: "text.records.parse_xml",
+    types.YAML: "text.records.parse_yaml",
+    types.MSG: "mail.outlook.parse_msg",
+    **dict.fromkeys(types.PICTURES, "pdf.images.parse_image"),
+    types.OLE: "office.documents.parse_ole",
+    types.ZIP: "mail.archive.parse_zip",
 }
 # Those that unstructured reads; a mail may hold a web page.
 _PARTITIONERS = {
@@ -75,7 +75,7 @@ def parser_of(media_type: str) -> Parser:
     name = PARSERS.get(media_type)
     if name is None:
         raise UnsupportedFormat(f"unsupported format: {media_type}, see docs/formats.md")
-    module, _, function = name.partition(".")
+    module, _, function = name.rpartition(".")
     parser: Parser = getattr(import_module(f"kb_pipeline.parsing.{module}"), function)
     return parser
 

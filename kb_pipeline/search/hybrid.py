@@ -17,8 +17,8 @@ from pgvector.psycopg import register_vector
 from psycopg import sql
 
 from kb_pipeline.store.database import Connection, identifier
-from kb_pipeline.store.spaces import Space
-from kb_pipeline.store.words import words
+from kb_pipeline.store.published.spaces import Space
+from kb_pipeline.store.published.words import words
 
 RRF_K = 60
 CANDIDATES = 50

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from kb_pipeline.errors import SettingsError
+from kb_pipeline.core.errors import SettingsError
 from kb_pipeline.settings.policy import PseudonymKey
 from kb_pipeline.settings.root import Settings
 

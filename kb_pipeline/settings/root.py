@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
-from kb_pipeline.errors import SettingsError
+from kb_pipeline.core.errors import SettingsError
 from kb_pipeline.settings.policy import ENTITIES, MASK, Language, MaskingPolicy, NamedEntityModel, PseudonymKey
 from kb_pipeline.settings.sections import (
     AlertSettings,

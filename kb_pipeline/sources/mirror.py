@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kb_pipeline.errors import NotFound, ObjectUnavailable
-from kb_pipeline.faults import fault_point
-from kb_pipeline.identity import hash_stream
-from kb_pipeline.store.objects import STREAM_BYTES, ObjectStore
+from kb_pipeline.core.errors import NotFound, ObjectUnavailable
+from kb_pipeline.core.faults import fault_point
+from kb_pipeline.core.identity import hash_stream
+from kb_pipeline.store.objects.object_store import STREAM_BYTES, ObjectStore
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
-from kb_pipeline.errors import NotificationsUnavailable, SettingsError
-from kb_pipeline.faults import fault_point
+from kb_pipeline.core.errors import NotificationsUnavailable, SettingsError
+from kb_pipeline.core.faults import fault_point
 from kb_pipeline.settings import SOURCE_NAME, Settings
 
 BATCH = 10  # the most that SQS gives and takes at once

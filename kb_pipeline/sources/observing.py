@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from kb_pipeline.errors import (
+from kb_pipeline.core.errors import (
     DocumentTooLarge,
     KbError,
     ObjectUnavailable,
@@ -15,15 +15,15 @@ from kb_pipeline.errors import (
     ServiceUnavailable,
     UnusableKey,
 )
-from kb_pipeline.faults import fault_point
-from kb_pipeline.identity import hash_stream
-from kb_pipeline.media_type import HEAD_BYTES, detect
-from kb_pipeline.planning import Change, change_of
+from kb_pipeline.core.faults import fault_point
+from kb_pipeline.core.identity import hash_stream
+from kb_pipeline.core.media_type import HEAD_BYTES, detect
+from kb_pipeline.core.planning import Change, change_of
 from kb_pipeline.store.database import Connection
-from kb_pipeline.store.documents import Observation, Recorded, Version, held_elsewhere, record, recorded
-from kb_pipeline.store.hints import Hint, due_hints, mark_gone, remove_hints
-from kb_pipeline.store.lease import Lease
-from kb_pipeline.store.objects import ObjectInfo, ObjectStore
+from kb_pipeline.store.ledger.documents import Observation, Recorded, Version, held_elsewhere, record, recorded
+from kb_pipeline.store.ledger.hints import Hint, due_hints, mark_gone, remove_hints
+from kb_pipeline.store.ledger.lease import Lease
+from kb_pipeline.store.objects.object_store import ObjectInfo, ObjectStore
 
 READERS = 8
 BATCH = 200

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from kb_pipeline.errors import ObjectStoreUnavailable
+from kb_pipeline.core.errors import ObjectStoreUnavailable
 from kb_pipeline.settings import SOURCE_NAME
-from kb_pipeline.store.objects import ObjectStore
+from kb_pipeline.store.objects.object_store import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)

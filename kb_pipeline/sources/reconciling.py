@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kb_pipeline.faults import fault_point
-from kb_pipeline.store.backlog import ensure_source
+from kb_pipeline.core.faults import fault_point
 from kb_pipeline.store.database import Connection
-from kb_pipeline.store.hints import hint_listing
-from kb_pipeline.store.listings import Listing
-from kb_pipeline.store.objects import ObjectStore
+from kb_pipeline.store.ledger.backlog import ensure_source
+from kb_pipeline.store.ledger.hints import hint_listing
+from kb_pipeline.store.ledger.listings import Listing
+from kb_pipeline.store.objects.object_store import ObjectStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from kb_pipeline.errors import DatabaseUnavailable, DiskFull
+from kb_pipeline.core.errors import DatabaseUnavailable, DiskFull
 
 Connection = psycopg.Connection[TupleRow]
 

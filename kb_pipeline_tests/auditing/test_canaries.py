@@ -3,7 +3,7 @@
 import pytest
 
 from kb_pipeline.auditing.canaries import TELLING, canaries
-from kb_pipeline.media_type import detect
+from kb_pipeline.core.media_type import detect
 from kb_pipeline.parsing import parse
 from kb_pipeline.settings import ENTITIES
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kb_pipeline.errors import EmbeddingUnavailable, LeaseLost
+from kb_pipeline.core.errors import EmbeddingUnavailable, LeaseLost
 from kb_pipeline_tests.chaos.changing import Changing
 from kb_pipeline_tests.chaos.model import Model
 from kb_pipeline_tests.chaos.victims import Services, Sync, kill

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from kb_pipeline.store.lease import holders
+from kb_pipeline.store.ledger.lease import holders
 from kb_pipeline_tests.chaos.changing import Changing
 from kb_pipeline_tests.chaos.model import Model
 from kb_pipeline_tests.chaos.reader import look_once, vector_table

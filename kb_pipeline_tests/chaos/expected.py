@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from kb_pipeline.contracts import MaskedChunk
-from kb_pipeline.errors import KbError
-from kb_pipeline.identity import document_id, sha256_hex
-from kb_pipeline.media_type import HEAD_BYTES, detect
+from kb_pipeline.core.contracts import MaskedChunk
+from kb_pipeline.core.errors import KbError
+from kb_pipeline.core.identity import document_id, sha256_hex
+from kb_pipeline.core.media_type import HEAD_BYTES, detect
+from kb_pipeline.pipeline.catalogue import WorkerJob
 from kb_pipeline.settings import Settings
-from kb_pipeline.stages import WorkerJob
-from kb_pipeline.store.objects import ObjectStoreConfig
-from kb_pipeline.store.publish import chunk_rows
+from kb_pipeline.store.objects.object_store import ObjectStoreConfig
+from kb_pipeline.store.published.publish import chunk_rows
 
 NOTHING = ""  # the digest of no rows
 

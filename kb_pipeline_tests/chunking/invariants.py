@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kb_pipeline.contracts import Chunk, Element
+from kb_pipeline.core.contracts import Chunk, Element
 from kb_pipeline.settings import ChunkingSettings
 
 

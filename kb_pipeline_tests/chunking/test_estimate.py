@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from kb_pipeline.chunking import chunk, estimate_tokens
 from kb_pipeline.chunking.tokens import estimate_each
-from kb_pipeline.contracts import Element
+from kb_pipeline.core.contracts import Element
 from kb_pipeline.settings import ChunkingSettings
 
 CHINESE = (

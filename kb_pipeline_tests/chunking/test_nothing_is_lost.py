@@ -4,7 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kb_pipeline.chunking import chunk, estimate_tokens
-from kb_pipeline.contracts import Element
+from kb_pipeline.core.contracts import Element
 from kb_pipeline.settings import ChunkingSettings
 from kb_pipeline_tests.chunking.invariants import body_comes_in_order, every_heading_stands_somewhere, ink, sent
 

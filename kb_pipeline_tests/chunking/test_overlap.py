@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from kb_pipeline.chunking import chunk
-from kb_pipeline.contracts import Element
+from kb_pipeline.core.contracts import Element
 from kb_pipeline.settings import ChunkingSettings
 
 SENTENCES = [f"第{n}句话说的是第{n}件事情，与前后都没有关系。" for n in "一二三四五六七八九十"]

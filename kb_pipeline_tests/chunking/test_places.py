@@ -1,7 +1,7 @@
 """A chunk knows where it came from."""
 
 from kb_pipeline.chunking import chunk, estimate_tokens
-from kb_pipeline.contracts import Box, Element
+from kb_pipeline.core.contracts import Box, Element
 from kb_pipeline.settings import ChunkingSettings
 
 SETTINGS = ChunkingSettings()

@@ -1,7 +1,7 @@
 """Headings give a chunk its section path; none of their text is lost."""
 
 from kb_pipeline.chunking import chunk
-from kb_pipeline.contracts import Element
+from kb_pipeline.core.contracts import Element
 from kb_pipeline.settings import ChunkingSettings
 
 SETTINGS = ChunkingSettings(max_tokens=200, min_tokens=0)

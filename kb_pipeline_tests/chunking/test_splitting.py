@@ -4,7 +4,7 @@ import pytest
 
 from kb_pipeline.chunking import chunk, estimate_tokens
 from kb_pipeline.chunking.splitting import sentences, split_table, split_text
-from kb_pipeline.contracts import Element
+from kb_pipeline.core.contracts import Element
 from kb_pipeline.settings import ChunkingSettings
 
 

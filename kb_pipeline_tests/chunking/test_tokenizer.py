@@ -6,10 +6,10 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from kb_pipeline.chunking import chunk
-from kb_pipeline.contracts import Element
-from kb_pipeline.errors import SettingsError
+from kb_pipeline.core.contracts import Element
+from kb_pipeline.core.errors import SettingsError
+from kb_pipeline.pipeline.catalogue import catalogue
 from kb_pipeline.settings import ChunkingSettings, Settings
-from kb_pipeline.stages import catalogue
 
 WORDS = Element(" ".join(f"word{n}" for n in range(100)), "paragraph")
 

@@ -10,7 +10,7 @@ import pytest
 
 from kb_pipeline.embedding.vectors import truncate_and_renormalise
 from kb_pipeline.knowledge_base import KnowledgeBase
-from kb_pipeline.reports import SyncReport
+from kb_pipeline.pipeline.reports import SyncReport
 from kb_pipeline_tests.contract.conftest import Server
 from kb_pipeline_tests.contract.tiny_model import DIMENSION
 from kb_pipeline_tests.e2e.workspace import Workspace, write_files

@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
+from kb_pipeline.core.errors import TextRejected
 from kb_pipeline.embedding.answers import shortened, token_counts
 from kb_pipeline.embedding.client import EmbeddingClient, ModelInfo
 from kb_pipeline.embedding.vectors import truncate_and_renormalise
-from kb_pipeline.errors import TextRejected
 from kb_pipeline_tests.contract import tiny_model
 from kb_pipeline_tests.contract.conftest import MODEL, Reference, Server
 

@@ -22,11 +22,11 @@ from dagster import (
 )
 from dagster._core.test_utils import create_run_for_test
 
-from kb_pipeline import intake
-from kb_pipeline.defs.assets import STAGE_OF_ASSET
-from kb_pipeline.defs.dagster_runs import PARTITION
-from kb_pipeline.defs.sensors import watch
-from kb_pipeline.pipeline import run_one, source_run
+from kb_pipeline.defs.assets.graph import STAGE_OF_ASSET
+from kb_pipeline.defs.automation.dagster_runs import PARTITION
+from kb_pipeline.defs.automation.sensors import watch
+from kb_pipeline.pipeline import intake
+from kb_pipeline.pipeline.source_run import run_one, source_run
 from kb_pipeline.settings import Settings, load_settings
 from kb_pipeline.store.database import Connection, connect
 from kb_pipeline_tests.support.databases import _template, connection, dsn, new_database, server_dsn

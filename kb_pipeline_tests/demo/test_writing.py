@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kb_pipeline.core.errors import MissingExtra
 from kb_pipeline.demo import DAMAGED, write_documents
 from kb_pipeline.demo.__main__ import main
-from kb_pipeline.errors import MissingExtra
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:

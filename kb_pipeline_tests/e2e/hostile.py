@@ -15,9 +15,9 @@ from typing import Any
 
 import psutil
 
-from kb_pipeline.contracts import Task
-from kb_pipeline.stages import WorkerJob, raw_prefix
-from kb_pipeline.store.objects import ObjectStore
+from kb_pipeline.core.contracts import Task
+from kb_pipeline.pipeline.catalogue import WorkerJob, raw_prefix
+from kb_pipeline.store.objects.object_store import ObjectStore
 
 GIB = 2**30
 

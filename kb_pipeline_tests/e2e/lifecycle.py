@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kb_pipeline.knowledge_base import KnowledgeBase
-from kb_pipeline.reports import SyncReport
+from kb_pipeline.pipeline.reports import SyncReport
 from kb_pipeline_tests.e2e.workspace import Workspace, write_files
 
 TOTALS = ("object_reads", "object_writes", "model_calls", "model_texts")

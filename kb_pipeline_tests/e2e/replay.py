@@ -13,13 +13,13 @@ from typing import Any
 from dagster import DagsterInstance, Definitions, JobDefinition, build_sensor_context
 from dagster._core.definitions.partitions.context import partition_loading_context
 
+from kb_pipeline.core.identity import text_hash
 from kb_pipeline.definitions import build_definitions
-from kb_pipeline.defs.assets import STAGE_OF_ASSET
+from kb_pipeline.defs.assets.graph import STAGE_OF_ASSET
+from kb_pipeline.defs.automation.sensors import NEW_DOCUMENTS
 from kb_pipeline.defs.jobs import SYNC
 from kb_pipeline.defs.resources import KnowledgeBaseResource
-from kb_pipeline.defs.sensors import NEW_DOCUMENTS
-from kb_pipeline.identity import text_hash
-from kb_pipeline.reports import SyncReport, run_report
+from kb_pipeline.pipeline.reports import SyncReport, run_report
 from kb_pipeline_tests.e2e.workspace import Workspace
 from kb_pipeline_tests.support.embedding_stub import EmbeddingStub
 

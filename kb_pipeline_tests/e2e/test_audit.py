@@ -9,10 +9,10 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from kb_pipeline.contracts import MaskedChunk, MaskedText
-from kb_pipeline.opening import object_store
+from kb_pipeline.core.contracts import MaskedChunk, MaskedText
+from kb_pipeline.pipeline.opening import object_store
 from kb_pipeline.settings import Settings
-from kb_pipeline.store.artifacts import records_to_table, write_table
+from kb_pipeline.store.objects.artifacts import records_to_table, write_table
 from kb_pipeline_tests.e2e.workspace import Workspace, write_files
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kb_pipeline.errors import QUARANTINE_CLASSES
+from kb_pipeline.core.errors import QUARANTINE_CLASSES
 from kb_pipeline_tests.e2e.workspace import Workspace
 from kb_pipeline_tests.support.embedding_stub import embedding_stub
 

@@ -12,7 +12,7 @@ import pytest
 
 from kb_pipeline.demo import DAMAGED, SEARCHES, Search, write_documents
 from kb_pipeline.knowledge_base import KnowledgeBase
-from kb_pipeline.reports import IngestReport
+from kb_pipeline.pipeline.reports import IngestReport
 from kb_pipeline_tests.e2e.workspace import REPOSITORY, Workspace
 
 SOURCES = ("contracts", "hr", "wiki")

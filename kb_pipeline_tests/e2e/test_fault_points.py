@@ -16,10 +16,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from kb_pipeline.contracts import StageName
-from kb_pipeline.faults import KILLED
-from kb_pipeline.identity import document_id
-from kb_pipeline.stages import WORKER_STAGES
+from kb_pipeline.core.contracts import StageName
+from kb_pipeline.core.faults import KILLED
+from kb_pipeline.core.identity import document_id
+from kb_pipeline.pipeline.catalogue import WORKER_STAGES
 from kb_pipeline_tests.e2e.workspace import REPOSITORY, Workspace, write_files
 from kb_pipeline_tests.support.databases import new_database, server_dsn
 from kb_pipeline_tests.support.embedding_stub import EmbeddingStub, embedding_stub

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kb_pipeline.defs.running import dagster_instance
+from kb_pipeline.defs.running.in_process import dagster_instance
 from kb_pipeline_tests.e2e.replay import (
     SOURCE,
     Files,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from kb_pipeline.errors import QUARANTINE_CLASSES
+from kb_pipeline.core.errors import QUARANTINE_CLASSES
 from kb_pipeline_tests.e2e.hostile import BEHAVIOUR, GIB, HostileJob, Memory
 from kb_pipeline_tests.e2e.workspace import KB, Workspace, write_files
 from kb_pipeline_tests.support.bombs import BOMBS
@@ -103,7 +103,7 @@ def test_documents_that_hang_grow_or_die_cost_themselves_alone(
     new_workspace: NewWorkspace, config: Path, tmp_path: Path, stub: EmbeddingStub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real runner, ledger and workers; only the parser of these documents is told how to behave."""
-    monkeypatch.setattr("kb_pipeline.pipeline.WorkerJob", HostileJob)
+    monkeypatch.setattr("kb_pipeline.pipeline.source_run.WorkerJob", HostileJob)
     hostile = {f"{word.lower()}.md": f"# Hostile\n\nbehave: {word}\n" for word in BEHAVIOUR}
     folder = write_files(tmp_path / "documents", {**HEALTHY, **hostile})
     workspace = new_workspace("hostile_jobs", config, KB_EMBEDDING_URLS=stub.url)

@@ -20,7 +20,7 @@ import pytest
 from psycopg import sql
 
 from kb_pipeline.demo.writing import render
-from kb_pipeline.masking.checksums import luhn
+from kb_pipeline.masking.finding.checksums import luhn
 from kb_pipeline_tests.e2e.recording_proxy import Recording, recording_proxy
 from kb_pipeline_tests.e2e.workspace import Workspace, write_files
 from kb_pipeline_tests.masking.synthetic import resident_id

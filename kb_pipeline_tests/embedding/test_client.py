@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from kb_pipeline.core.errors import EmbeddingUnavailable, SettingsError
 from kb_pipeline.embedding.client import EmbeddingClient, ModelInfo
 from kb_pipeline.embedding.vectors import unit
-from kb_pipeline.errors import EmbeddingUnavailable, SettingsError
 from kb_pipeline_tests.embedding.conftest import DIMENSION, FaultyServer, Reply, answer, refusal, vector_of
 
 TEXTS = [f"text {i} " + "x" * (i * 7 % 40) for i in range(50)]

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from kb_pipeline.core.errors import EmbeddingUnavailable, SettingsError, TextRejected, TextUnanswered
 from kb_pipeline.embedding.client import EmbeddingClient
 from kb_pipeline.embedding.troubles import LEAST_PATIENCE_SECONDS, Pace, wait_seconds
 from kb_pipeline.embedding.vectors import unit
-from kb_pipeline.errors import EmbeddingUnavailable, SettingsError, TextRejected, TextUnanswered
 from kb_pipeline_tests.embedding.conftest import (
     DIMENSION,
     FaultyServer,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from kb_pipeline.errors import CorruptDocument
+from kb_pipeline.core.errors import CorruptDocument
 from kb_pipeline.execution.local import peak_rss_bytes
 from kb_pipeline.execution.worker import parts_at_once, step_done
 

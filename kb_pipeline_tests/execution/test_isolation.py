@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kb_pipeline.errors import (
+from kb_pipeline.core.errors import (
     CorruptDocument,
     KbError,
     MemoryLimitExceeded,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from kb_pipeline.contracts import ArtifactRef, MaskedText, Task
+from kb_pipeline.core.contracts import ArtifactRef, MaskedText, Task
 from kb_pipeline.embedding.batch import EmbeddingUsage
 from kb_pipeline.embedding.client import EmbeddingResult
 from kb_pipeline.execution import model

@@ -12,7 +12,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from kb_pipeline.errors import ServiceUnavailable
+from kb_pipeline.core.errors import ServiceUnavailable
 from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline.execution.pool import TRIES
 from kb_pipeline_tests.execution.jobs import act
@@ -162,7 +162,7 @@ import time
 from kb_pipeline.execution.local import Limits, LocalWorkers
 from kb_pipeline_tests.execution.jobs import act
 
-with LocalWorkers(act, Limits(60.0, 512, 1), ("kb_pipeline.stages_preload",)) as pool:
+with LocalWorkers(act, Limits(60.0, 512, 1), ("kb_pipeline.pipeline.preload",)) as pool:
     ((_, modules),) = pool.run([(0, "modules")])  # the fork server's own start
     started = time.monotonic()
     deaths = [type(result).__name__ for _, result in pool.run([(n, "exit 3") for n in range(10)])]

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
-from kb_pipeline import media_type as types
-from kb_pipeline.errors import KbError, TimeLimitExceeded, WorkerCrashed
+from kb_pipeline.core import media_type as types
+from kb_pipeline.core.errors import KbError, TimeLimitExceeded, WorkerCrashed
 from kb_pipeline.execution.local import Limits, LocalWorkers
-from kb_pipeline.stages import PRELOAD
+from kb_pipeline.pipeline.catalogue import PRELOAD
 from kb_pipeline_tests.fuzzing.documents import Case, Documents
 from kb_pipeline_tests.fuzzing.job import FuzzJob, Verdict, task_of
 

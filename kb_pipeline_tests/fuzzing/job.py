@@ -16,16 +16,16 @@ import pyarrow as pa
 
 import kb_pipeline
 from kb_pipeline.chunking import estimate_tokens
-from kb_pipeline.contracts import Chunk, Element, MaskedChunk, Outcome, StageName, Task
-from kb_pipeline.errors import KbError
+from kb_pipeline.core.contracts import Chunk, Element, MaskedChunk, Outcome, StageName, Task
+from kb_pipeline.core.errors import KbError
+from kb_pipeline.core.identity import sha256_hex
+from kb_pipeline.core.media_type import HEAD_BYTES, detect
 from kb_pipeline.execution.worker import step_done
-from kb_pipeline.identity import sha256_hex
 from kb_pipeline.masking import find_personal_data
-from kb_pipeline.media_type import HEAD_BYTES, detect
 from kb_pipeline.parsing.options import ParseOptions
+from kb_pipeline.pipeline.catalogue import WORKER_STAGES, WorkerJob, load, raw_prefix
 from kb_pipeline.settings import ENTITIES, ChunkingSettings, MaskingPolicy
-from kb_pipeline.stages import WORKER_STAGES, WorkerJob, load, raw_prefix
-from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig, open_store
+from kb_pipeline.store.objects.object_store import ObjectStore, ObjectStoreConfig, open_store
 from kb_pipeline_tests.chunking.invariants import body_comes_in_order, every_heading_stands_somewhere, sent
 from kb_pipeline_tests.fuzzing.documents import Case
 from kb_pipeline_tests.masking.synthetic import KEY

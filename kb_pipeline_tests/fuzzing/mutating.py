@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
-from kb_pipeline import media_type as types
+from kb_pipeline.core import media_type as types
 from kb_pipeline_tests.fuzzing.binaries import OLE, PICTURE
 from kb_pipeline_tests.fuzzing.mails import MAIL, attached
 from kb_pipeline_tests.fuzzing.markup import LINES, TAGS

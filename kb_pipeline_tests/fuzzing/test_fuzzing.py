@@ -10,14 +10,15 @@ from random import Random
 
 import pytest
 
-from kb_pipeline import media_type as types
 from kb_pipeline.chunking import chunk
-from kb_pipeline.contracts import Element, MaskedText
+from kb_pipeline.core import media_type as types
+from kb_pipeline.core.contracts import Element, MaskedText
+from kb_pipeline.core.errors import CorruptDocument
 from kb_pipeline.demo.writing import contents, render
-from kb_pipeline.errors import CorruptDocument
 from kb_pipeline.execution.local import Limits
 from kb_pipeline.masking import mask_chunks
-from kb_pipeline.parsing import parse, text
+from kb_pipeline.parsing import parse
+from kb_pipeline.parsing.text import plain as text
 from kb_pipeline.settings import ChunkingSettings, LimitSettings
 from kb_pipeline_tests.fuzzing.__main__ import DOCUMENTS
 from kb_pipeline_tests.fuzzing.binaries import OLE, PICTURE

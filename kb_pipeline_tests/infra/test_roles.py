@@ -5,8 +5,8 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from kb_pipeline.store import spaces
 from kb_pipeline.store.database import connect, migrate
+from kb_pipeline.store.published import spaces
 from kb_pipeline_tests.infra.conftest import PASSWORDS, Server
 
 OWNER, READER, DAGSTER = PASSWORDS.values()

@@ -13,7 +13,7 @@ import psutil
 import psycopg
 import pytest
 
-from kb_pipeline.errors import KbError, SettingsError
+from kb_pipeline.core.errors import KbError, SettingsError
 from kb_pipeline.local import installation, stack
 from kb_pipeline.local.processes import Account
 from kb_pipeline.settings import Settings

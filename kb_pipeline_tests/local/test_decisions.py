@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kb_pipeline.errors import DatabaseUnavailable, DiskFull, MissingExtra, SettingsError
+from kb_pipeline.core.errors import DatabaseUnavailable, DiskFull, MissingExtra, SettingsError
 from kb_pipeline.local import cluster, installation, postgres, processes
 from kb_pipeline.local.processes import Account, Record
 

@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 import pytest
 
+from kb_pipeline.core.errors import MissingExtra, SettingsError
 from kb_pipeline.embedding.client import EmbeddingClient, ModelInfo
-from kb_pipeline.errors import MissingExtra, SettingsError
 from kb_pipeline.local import embedding_model
 from kb_pipeline.local.embedding_api import Matryoshka, matryoshka_of
 from kb_pipeline.local.embedding_model import find_model

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from kb_pipeline.errors import DatabaseUnavailable
+from kb_pipeline.core.errors import DatabaseUnavailable
 from kb_pipeline.local import postgres, processes, stack
 from kb_pipeline.settings import Settings
 from kb_pipeline_tests.local.conftest import database_only

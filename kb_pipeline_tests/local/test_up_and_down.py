@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from kb_pipeline.errors import DatabaseUnavailable, EmbeddingUnavailable, MissingExtra
+from kb_pipeline.core.errors import DatabaseUnavailable, EmbeddingUnavailable, MissingExtra
 from kb_pipeline.local import processes, stack
 from kb_pipeline.settings import EmbeddingSettings, Settings
 from kb_pipeline_tests.local.conftest import ELSEWHERE

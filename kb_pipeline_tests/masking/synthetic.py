@@ -1,6 +1,6 @@
 """Personal data of nobody: numbers with right check digits in made-up or reserved ranges, made here."""
 
-from kb_pipeline.masking.checksums import luhn
+from kb_pipeline.masking.finding.checksums import luhn
 from kb_pipeline.settings import ENTITIES, MaskingPolicy, PseudonymKey
 
 KEY = PseudonymKey("2026a", b"synthetic-secret-of-thirty-two-characters")

@@ -33,7 +33,7 @@ def test_parsing_loads_no_model_needs_no_network_and_prints_nothing() -> None:
 
 _LIGHT = """
 import sys
-import kb_pipeline.stages_preload_light
+import kb_pipeline.pipeline.preload_light
 from kb_pipeline.parsing import LIGHT, parse
 
 assert "presidio_analyzer" in sys.modules

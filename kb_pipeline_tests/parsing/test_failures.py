@@ -11,8 +11,8 @@ import msoffcrypto.format.ooxml
 import openpyxl
 import pytest
 
-from kb_pipeline import media_type as types
-from kb_pipeline.errors import (
+from kb_pipeline.core import media_type as types
+from kb_pipeline.core.errors import (
     CorruptDocument,
     DocumentTooLarge,
     EncryptedDocument,
@@ -20,7 +20,8 @@ from kb_pipeline.errors import (
     NoText,
     UnsupportedFormat,
 )
-from kb_pipeline.parsing import parse, text
+from kb_pipeline.parsing import parse
+from kb_pipeline.parsing.text import plain as text
 
 SECRET = "绝密内容 top secret"
 

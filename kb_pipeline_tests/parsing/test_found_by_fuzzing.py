@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from kb_pipeline.execution.local import Limits, LocalWorkers
-from kb_pipeline.stages import PRELOAD
+from kb_pipeline.pipeline.catalogue import PRELOAD
 from kb_pipeline_tests.fuzzing.documents import Case
 from kb_pipeline_tests.fuzzing.job import FuzzJob, Verdict
 from kb_pipeline_tests.parsing.test_failures import with_part, xlsx_bytes

@@ -10,8 +10,8 @@ import pytest
 
 from kb_pipeline.search.hybrid import Result, search
 from kb_pipeline.store.database import Connection, connect
-from kb_pipeline.store.lease import Lease, acquire, release
-from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
+from kb_pipeline.store.ledger.lease import Lease, acquire, release
+from kb_pipeline.store.objects.object_store import ObjectStore, ObjectStoreConfig
 from kb_pipeline_tests.support.databases import _template, connection, dsn, new_database, server_dsn
 from kb_pipeline_tests.support.lines import LineSource, vectors_of
 

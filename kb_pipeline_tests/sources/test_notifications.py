@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from kb_pipeline import faults
-from kb_pipeline.doctor import examine
-from kb_pipeline.errors import NotificationsUnavailable, SettingsError
+from kb_pipeline.core import faults
+from kb_pipeline.core.errors import NotificationsUnavailable, SettingsError
+from kb_pipeline.operations.doctor import examine
 from kb_pipeline.settings import NotificationSettings, ObjectStoreSettings, Settings
 from kb_pipeline.sources.notifications import Drained, Notified, check, drain
 from kb_pipeline.store.database import Connection
-from kb_pipeline.store.hints import add_hints
+from kb_pipeline.store.ledger.hints import add_hints
 from kb_pipeline_tests.support.databases import _template, connection, dsn, new_database, server_dsn
 from kb_pipeline_tests.support.s3 import ENVIRONMENT, S3Server
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kb_pipeline.errors import ObjectStoreUnavailable
+from kb_pipeline.core.errors import ObjectStoreUnavailable
 from kb_pipeline.sources.prefixes import NewPrefixes, new_prefixes
-from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
+from kb_pipeline.store.objects.object_store import ObjectStore, ObjectStoreConfig
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from kb_pipeline.identity import text_hash
+from kb_pipeline.core.identity import text_hash
 from kb_pipeline_tests.state_machine.spec import NONE, Expected, Rows
 from kb_pipeline_tests.state_machine.world import Seen, World
 from kb_pipeline_tests.support.lines import vectors_of

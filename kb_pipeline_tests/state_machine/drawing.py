@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
 
-from kb_pipeline.contracts import StageName
+from kb_pipeline.core.contracts import StageName
 from kb_pipeline_tests.state_machine.paused import ANY, Killed
 from kb_pipeline_tests.state_machine.stages import BROKEN, HUGE
 from kb_pipeline_tests.state_machine.world import KEYS, SOURCES

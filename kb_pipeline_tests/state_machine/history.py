@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
-from kb_pipeline.contracts import StageName
-from kb_pipeline.errors import DatabaseUnavailable, EmbeddingUnavailable, KbError, LeaseLost
-from kb_pipeline.identity import document_id, sha256_hex
-from kb_pipeline.reports import SyncReport
+from kb_pipeline.core.contracts import StageName
+from kb_pipeline.core.errors import DatabaseUnavailable, EmbeddingUnavailable, KbError, LeaseLost
+from kb_pipeline.core.identity import document_id, sha256_hex
+from kb_pipeline.defs.running.syncing import SyncOptions
+from kb_pipeline.pipeline.reports import SyncReport
 from kb_pipeline.settings import Settings
-from kb_pipeline.syncing import SyncOptions
 from kb_pipeline_tests.state_machine import checks
 from kb_pipeline_tests.state_machine.paused import Killed, PausedSync
 from kb_pipeline_tests.state_machine.spec import NONE, Expected, Rows, Spec, rows_of, standings

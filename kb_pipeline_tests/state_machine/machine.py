@@ -8,12 +8,12 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from kb_pipeline import verifying
-from kb_pipeline.contracts import StageName
-from kb_pipeline.errors import EmbeddingUnavailable
-from kb_pipeline.identity import document_id
-from kb_pipeline.store.overview import retry
-from kb_pipeline.syncing import SyncOptions
+from kb_pipeline.core.contracts import StageName
+from kb_pipeline.core.errors import EmbeddingUnavailable
+from kb_pipeline.core.identity import document_id
+from kb_pipeline.defs.running.syncing import SyncOptions
+from kb_pipeline.operations import verifying
+from kb_pipeline.store.views.overview import retry
 from kb_pipeline_tests.state_machine import checks, upkeep
 from kb_pipeline_tests.state_machine.drawing import (
     COLLECT_POINTS,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import get_state_machine_test
 
-from kb_pipeline import runs
+from kb_pipeline.pipeline import run_state as runs
 from kb_pipeline_tests.state_machine.machine import KeepsInStep
 from kb_pipeline_tests.state_machine.watching import Tally
 from kb_pipeline_tests.state_machine.world import World

@@ -8,15 +8,15 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from kb_pipeline.contracts import MaskedChunk, MaskedText
-from kb_pipeline.identity import chunk_id, document_id, fingerprint, text_hash
-from kb_pipeline.planning import Deletes, must_brake
+from kb_pipeline.core.contracts import MaskedChunk, MaskedText
+from kb_pipeline.core.identity import chunk_id, document_id, fingerprint, text_hash
+from kb_pipeline.core.planning import Deletes, must_brake
+from kb_pipeline.pipeline.catalogue import catalogue
 from kb_pipeline.settings import Settings
-from kb_pipeline.stages import catalogue
-from kb_pipeline.store.artifacts import records_to_table
-from kb_pipeline.store.backlog import ATTEMPTS
 from kb_pipeline.store.database import Connection
-from kb_pipeline.store.spaces import active_space
+from kb_pipeline.store.ledger.backlog import ATTEMPTS
+from kb_pipeline.store.objects.artifacts import records_to_table
+from kb_pipeline.store.published.spaces import active_space
 from kb_pipeline_tests.state_machine.stages import BROKEN, HUGE, SECTION, How, holds, passages
 from kb_pipeline_tests.state_machine.world import Row, World
 

@@ -10,15 +10,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
-from kb_pipeline import identity
-from kb_pipeline.contracts import Chunk, Element, MaskedChunk, MaskedText, Outcome, StageName, Task
+from kb_pipeline.core import identity
+from kb_pipeline.core.contracts import Chunk, Element, MaskedChunk, MaskedText, Outcome, StageName, Task
+from kb_pipeline.core.errors import (
+    CorruptDocument,
+    EmbeddingUnavailable,
+    MaskingIncomplete,
+    TextRejected,
+    TextUnanswered,
+)
+from kb_pipeline.core.faults import fault_point
 from kb_pipeline.embedding.batch import EmbeddingUsage
 from kb_pipeline.embedding.client import EmbeddingResult
-from kb_pipeline.errors import CorruptDocument, EmbeddingUnavailable, MaskingIncomplete, TextRejected, TextUnanswered
-from kb_pipeline.executors import Executors
-from kb_pipeline.faults import fault_point
+from kb_pipeline.pipeline.catalogue import WorkerJob
+from kb_pipeline.pipeline.executors import Executors
 from kb_pipeline.settings import Settings
-from kb_pipeline.stages import WorkerJob
 from kb_pipeline_tests.support.lines import vectors_of
 
 TOKENS_A_LINE = 16

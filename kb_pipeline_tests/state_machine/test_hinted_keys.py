@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kb_pipeline import intake
-from kb_pipeline.syncing import SyncOptions
+from kb_pipeline.defs.running.syncing import SyncOptions
+from kb_pipeline.pipeline import intake
 from kb_pipeline_tests.state_machine.stages import How
 from kb_pipeline_tests.state_machine.world import World, settings_of
 from kb_pipeline_tests.support.databases import _template, dsn, new_database, server_dsn

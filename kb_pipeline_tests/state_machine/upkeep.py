@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from kb_pipeline.errors import NotFound
-from kb_pipeline.identity import document_id
-from kb_pipeline.stages import chain_key
-from kb_pipeline.store.collect import Clear, collect
+from kb_pipeline.core.errors import NotFound
+from kb_pipeline.core.identity import document_id
+from kb_pipeline.pipeline.catalogue import chain_key
 from kb_pipeline.store.database import connect
-from kb_pipeline.store.erase import forget
-from kb_pipeline.store.lease import acquire, release
+from kb_pipeline.store.erasing.collect import Clear, collect
+from kb_pipeline.store.erasing.erase import forget
+from kb_pipeline.store.ledger.lease import acquire, release
 from kb_pipeline_tests.state_machine.history import History
 from kb_pipeline_tests.state_machine.paused import Killed
 from kb_pipeline_tests.state_machine.spec import NONE

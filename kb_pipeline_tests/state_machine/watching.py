@@ -10,13 +10,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from kb_pipeline import faults
-from kb_pipeline.contracts import StageName, Task
-from kb_pipeline.errors import SourceBusy
-from kb_pipeline.identity import fingerprint, text_hash
+from kb_pipeline.core import faults
+from kb_pipeline.core.contracts import StageName, Task
+from kb_pipeline.core.errors import SourceBusy
+from kb_pipeline.core.identity import fingerprint, text_hash
 from kb_pipeline.masking import mask_name
+from kb_pipeline.pipeline.catalogue import catalogue
 from kb_pipeline.settings import MaskingPolicy, Settings
-from kb_pipeline.stages import catalogue
 from kb_pipeline_tests.state_machine import checks
 from kb_pipeline_tests.state_machine.paused import PausedSync
 from kb_pipeline_tests.state_machine.spec import Rows

@@ -13,16 +13,16 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import SecretStr
 
-from kb_pipeline import syncing
-from kb_pipeline.contracts import StageName, Task
-from kb_pipeline.identity import document_id, model_key, sha256_hex
-from kb_pipeline.pipeline import report_json, run_one, source_run
-from kb_pipeline.reports import SyncReport, run_report
+from kb_pipeline.core.contracts import StageName, Task
+from kb_pipeline.core.identity import document_id, model_key, sha256_hex
+from kb_pipeline.defs.running import syncing
+from kb_pipeline.defs.running.syncing import SyncOptions
+from kb_pipeline.pipeline.catalogue import raw_prefix
+from kb_pipeline.pipeline.reports import SyncReport, run_report
+from kb_pipeline.pipeline.source_run import report_json, run_one, source_run
 from kb_pipeline.settings import Settings
-from kb_pipeline.stages import raw_prefix
 from kb_pipeline.store.database import Connection, connect, migrate
-from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
-from kb_pipeline.syncing import SyncOptions
+from kb_pipeline.store.objects.object_store import ObjectStore, ObjectStoreConfig
 from kb_pipeline_tests.state_machine.stages import TOKENS_A_LINE, How, LineExecutors, LineModel
 
 SOURCES = ("hr", "wiki")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kb_pipeline.store.database import Connection
-from kb_pipeline.store.lease import Lease, acquire, release
-from kb_pipeline.store.objects import ObjectStore, ObjectStoreConfig
+from kb_pipeline.store.ledger.lease import Lease, acquire, release
+from kb_pipeline.store.objects.object_store import ObjectStore, ObjectStoreConfig
 from kb_pipeline_tests.support.databases import _template, connection, dsn, new_database, server_dsn
 from kb_pipeline_tests.support.lines import LineSource
 from kb_pipeline_tests.support.s3 import ENVIRONMENT

@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from kb_pipeline.identity import document_id
+from kb_pipeline.core.identity import document_id
 from kb_pipeline.store.database import Connection
 
 

@@ -7,7 +7,7 @@ import socket
 import psycopg
 import pytest
 
-from kb_pipeline.errors import DatabaseUnavailable, DiskFull, KbError
+from kb_pipeline.core.errors import DatabaseUnavailable, DiskFull, KbError
 from kb_pipeline.store.database import connect, database_errors, describe
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from kb_pipeline.errors import DatabaseUnavailable
+from kb_pipeline.core.errors import DatabaseUnavailable
 from kb_pipeline.store.database import connect, migrate, pgvector_version
 
 ALL = sorted(

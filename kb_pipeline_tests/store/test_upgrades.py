@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 from psycopg import sql
 
-from kb_pipeline.contracts import ArtifactRef
-from kb_pipeline.stages import chain_key
-from kb_pipeline.store.artifacts import read_table
+from kb_pipeline.core.contracts import ArtifactRef
+from kb_pipeline.pipeline.catalogue import chain_key
 from kb_pipeline.store.database import Connection, connect, migrate
-from kb_pipeline.store.lease import acquire, release
-from kb_pipeline.store.objects import ObjectStore
+from kb_pipeline.store.ledger.lease import acquire, release
+from kb_pipeline.store.objects.artifacts import read_table
+from kb_pipeline.store.objects.object_store import ObjectStore
 from kb_pipeline_tests.support.lines import MASKING, LineSource
 
 FILES = sorted(

@@ -16,20 +16,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from kb_pipeline import faults, maintenance, syncing
-from kb_pipeline.contracts import Outcome, StageName, Task
+from kb_pipeline.core import faults
+from kb_pipeline.core.contracts import Outcome, StageName, Task
+from kb_pipeline.defs.running import syncing
+from kb_pipeline.defs.running.syncing import SyncOptions
 from kb_pipeline.embedding import client
-from kb_pipeline.executors import Executors
 from kb_pipeline.masking import mask_name
-from kb_pipeline.opening import connected, object_store
-from kb_pipeline.pipeline import report_json, run_one, source_run
-from kb_pipeline.reports import SyncReport, run_report
-from kb_pipeline.runner import Executor
+from kb_pipeline.operations import maintenance
+from kb_pipeline.pipeline.catalogue import WorkerJob, raw_prefix
+from kb_pipeline.pipeline.executors import Executors
+from kb_pipeline.pipeline.opening import connected, object_store
+from kb_pipeline.pipeline.reports import SyncReport, run_report
+from kb_pipeline.pipeline.runner import Executor
+from kb_pipeline.pipeline.source_run import report_json, run_one, source_run
 from kb_pipeline.settings import Settings, load_settings
 from kb_pipeline.sources.mirror import mirror
-from kb_pipeline.stages import WorkerJob, raw_prefix
-from kb_pipeline.store.documents import known_versions
-from kb_pipeline.syncing import SyncOptions
+from kb_pipeline.store.ledger.documents import known_versions
 from kb_pipeline_tests.e2e.workspace import SETTINGS_VARIABLES
 
 WARM = (client, mask_name)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from kb_pipeline import faults
+from kb_pipeline.core import faults
 
 
 class Killed(BaseException):

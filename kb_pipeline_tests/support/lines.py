@@ -11,26 +11,36 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kb_pipeline import identity
-from kb_pipeline.contracts import ArtifactRef, Chunk, Element, MaskedChunk, MaskedText, Outcome, Stage, StageName, Task
+from kb_pipeline.core import identity
+from kb_pipeline.core.contracts import (
+    ArtifactRef,
+    Chunk,
+    Element,
+    MaskedChunk,
+    MaskedText,
+    Outcome,
+    Stage,
+    StageName,
+    Task,
+)
+from kb_pipeline.core.errors import KbError, MaskingIncomplete, ObjectChanged
 from kb_pipeline.embedding.batch import EmbeddingUsage
 from kb_pipeline.embedding.client import EmbeddingResult
-from kb_pipeline.errors import KbError, MaskingIncomplete, ObjectChanged
 from kb_pipeline.execution.model import ModelBatches, ModelPorts
-from kb_pipeline.runner import StageReport, run_stage
+from kb_pipeline.pipeline.catalogue import catalogue, chain_key, failure, load, raw_prefix
+from kb_pipeline.pipeline.runner import StageReport, run_stage
 from kb_pipeline.settings import DefaultSettings, EmbeddingSettings, Settings
 from kb_pipeline.sources.observing import Looker, Observed
 from kb_pipeline.sources.reconciling import Reconciled, reconcile
-from kb_pipeline.stages import catalogue, chain_key, failure, load, raw_prefix
-from kb_pipeline.store.artifacts import records_to_table, vectors_to_table, write_table
-from kb_pipeline.store.backlog import choose_scope, settle
 from kb_pipeline.store.database import Connection
-from kb_pipeline.store.deletes import delete_gone
-from kb_pipeline.store.lease import Lease
-from kb_pipeline.store.ledger import Ledger
-from kb_pipeline.store.objects import ObjectStore
-from kb_pipeline.store.publish import Publisher
-from kb_pipeline.store.spaces import Space, ensure_space
+from kb_pipeline.store.ledger.backlog import choose_scope, settle
+from kb_pipeline.store.ledger.deletes import delete_gone
+from kb_pipeline.store.ledger.lease import Lease
+from kb_pipeline.store.ledger.stages import Ledger
+from kb_pipeline.store.objects.artifacts import records_to_table, vectors_to_table, write_table
+from kb_pipeline.store.objects.object_store import ObjectStore
+from kb_pipeline.store.published.publish import Publisher
+from kb_pipeline.store.published.spaces import Space, ensure_space
 
 DIMENSION = 8
 KEEPING = Settings(embedding=EmbeddingSettings(model="m"), defaults=DefaultSettings(masking={"MONEY": "keep"}))

@@ -9,11 +9,11 @@ from typing import Any
 
 from psycopg import sql
 
-from kb_pipeline.contracts import Stage
+from kb_pipeline.core.contracts import Stage
 from kb_pipeline.store.database import Connection, identifier
-from kb_pipeline.store.lease import Lease
-from kb_pipeline.store.ledger import PAGE, Ledger
-from kb_pipeline.store.spaces import Space, live_spaces
+from kb_pipeline.store.ledger.lease import Lease
+from kb_pipeline.store.ledger.stages import PAGE, Ledger
+from kb_pipeline.store.published.spaces import Space, live_spaces
 from kb_pipeline.store.verify.checks import (
     DOCUMENT,
     ERASING,

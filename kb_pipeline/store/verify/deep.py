@@ -13,14 +13,14 @@ from pgvector import HalfVector
 from pgvector.psycopg import register_vector
 from psycopg import sql
 
-from kb_pipeline.contracts import ArtifactRef, MaskedChunk
+from kb_pipeline.core.contracts import ArtifactRef, MaskedChunk
+from kb_pipeline.core.errors import ArtifactDamaged
 from kb_pipeline.embedding.vectors import truncate_and_renormalise
-from kb_pipeline.errors import ArtifactDamaged
-from kb_pipeline.store.artifacts import read_table, table_to_records, table_to_vectors
 from kb_pipeline.store.database import Connection, identifier
-from kb_pipeline.store.objects import ObjectStore
-from kb_pipeline.store.publish import chunk_rows, difference, stored_rows
-from kb_pipeline.store.spaces import Space
+from kb_pipeline.store.objects.artifacts import read_table, table_to_records, table_to_vectors
+from kb_pipeline.store.objects.object_store import ObjectStore
+from kb_pipeline.store.published.publish import chunk_rows, difference, stored_rows
+from kb_pipeline.store.published.spaces import Space
 from kb_pipeline.store.verify.problems import Expected, Problem, Repair
 
 PAGE = 64

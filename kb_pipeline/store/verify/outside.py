@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from kb_pipeline.store.collect import ORPHANS, load_objects
 from kb_pipeline.store.database import Connection
-from kb_pipeline.store.listings import Listing
-from kb_pipeline.store.objects import ObjectStore
+from kb_pipeline.store.erasing.collect import ORPHANS, load_objects
+from kb_pipeline.store.ledger.listings import Listing
+from kb_pipeline.store.objects.object_store import ObjectStore
 from kb_pipeline.store.verify.problems import Expected, Problem
 
 

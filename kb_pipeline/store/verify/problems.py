@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kb_pipeline.contracts import Stage, StageName
-from kb_pipeline.store.spaces import Space
+from kb_pipeline.core.contracts import Stage, StageName
+from kb_pipeline.store.published.spaces import Space
 
 # How a problem is mended: by the name of what store.verify.repairs does, or not here.
 Repair = Literal[

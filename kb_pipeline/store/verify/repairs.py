@@ -12,21 +12,21 @@ from pgvector import HalfVector
 from pgvector.psycopg import register_vector
 from psycopg import sql
 
-from kb_pipeline.contracts import ArtifactRef
+from kb_pipeline.core.contracts import ArtifactRef
+from kb_pipeline.core.errors import ArtifactDamaged
 from kb_pipeline.embedding.vectors import truncate_and_renormalise
-from kb_pipeline.errors import ArtifactDamaged
-from kb_pipeline.store.artifacts import read_table, table_to_vectors
-from kb_pipeline.store.backlog import try_now
-from kb_pipeline.store.collect import Collected, sweep
 from kb_pipeline.store.database import Connection, identifier
-from kb_pipeline.store.deletes import withdraw
-from kb_pipeline.store.erase import forget, remove_source
-from kb_pipeline.store.lease import Lease
-from kb_pipeline.store.objects import ObjectStore
-from kb_pipeline.store.spaces import live_spaces
-from kb_pipeline.store.traces import CHAIN
+from kb_pipeline.store.erasing.collect import Collected, sweep
+from kb_pipeline.store.erasing.erase import forget, remove_source
+from kb_pipeline.store.erasing.traces import CHAIN
+from kb_pipeline.store.ledger.backlog import try_now
+from kb_pipeline.store.ledger.deletes import withdraw
+from kb_pipeline.store.ledger.lease import Lease
+from kb_pipeline.store.objects.artifacts import read_table, table_to_vectors
+from kb_pipeline.store.objects.object_store import ObjectStore
+from kb_pipeline.store.published.spaces import live_spaces
+from kb_pipeline.store.published.words import search_words
 from kb_pipeline.store.verify.problems import Expected, Problem, Repair
-from kb_pipeline.store.words import search_words
 
 
 def repair(

@@ -1,0 +1,1 @@
+"""The six assets, their checks, their metadata, their partitions."""

@@ -1,0 +1,1 @@
+"""What makes a sync happen by itself: sensors, schedules, ticks, upkeep, alerts."""

@@ -1,0 +1,1 @@
+"""Names that no word announces, found by named-entity models of the user."""

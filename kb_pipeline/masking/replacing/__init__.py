@@ -1,0 +1,1 @@
+"""What stands in place of what was found, and the second look at it."""

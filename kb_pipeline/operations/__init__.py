@@ -1,0 +1,1 @@
+"""What a person asks for now and then: status, plan, search, verify, upkeep, quarantine, doctor, alerts."""

@@ -1,0 +1,53 @@
+"""What to do about documents in quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kb_pipeline.core.errors import NotFound
+from kb_pipeline.pipeline.opening import connected
+from kb_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from kb_pipeline.store.views.history import QuarantinedDocument
+
+REMEDIES: Mapping[str, str] = {
+    "UnsupportedFormat": "Save it in a format that is read, or leave it: nothing else waits for it.",
+    "EncryptedDocument": "Put it into the source without its password.",
+    "CorruptDocument": "Open it in its application and save it anew.",
+    "NoText": "Give it a text layer, or leave it: there is nothing in it to search for.",
+    "DocumentTooLarge": "Raise limits.document_mb, or split the document.",
+    "UnusableKey": "Copy the object to another key, and delete this one.",
+    "TimeLimitExceeded": "Raise limits.seconds, or split the document.",
+    "MemoryLimitExceeded": "Raise limits.memory_mb, or split the document.",
+    "GaveUp": "Mend what the message names last, then retry.",
+    "WorkerCrashed": "Save it anew in its application.",
+    "MaskingIncomplete": "Look at the document; if what it shows is harmless, report it.",
+    "TextRejected": "Look at the log of the embedding server.",
+    "UnexpectedError": "Report it: it is a defect of kb_pipeline. Retry after an upgrade.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineReport:
+    """A document in quarantine, what to do about its kind of error, and the command that tries it again."""
+
+    document: QuarantinedDocument
+    remedy: str
+    retry: str
+
+
+def show(settings: Settings, text: str, source: str | None = None) -> QuarantineReport:
+    """Everything about one document in quarantine. Raises NotFound when none has that name, or it is not there."""
+    from kb_pipeline.store.views.finding import find_document
+    from kb_pipeline.store.views.history import quarantined_document
+
+    with connected(settings) as connection:
+        found = find_document(connection, text, source)
+        document = quarantined_document(connection, found.document_id)
+    if document is None:
+        raise NotFound(f"{found} is not in quarantine.", f"`kb history {found.document_id[:12]}` shows how it stands.")
+    retry = f"kb quarantine retry {found.document_id[:12]} && kb sync {found.source_system}"
+    return QuarantineReport(document, REMEDIES.get(document.error_class, ""), retry)

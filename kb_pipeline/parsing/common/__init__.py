@@ -1,0 +1,1 @@
+"""What every reader uses: elements, headings, decoding, containers, passwords."""

@@ -1,0 +1,1 @@
+"""Mail with its attachments, and archives: documents that hold documents."""

@@ -1,0 +1,1 @@
+"""PDF and pictures, the formats that are pages already."""

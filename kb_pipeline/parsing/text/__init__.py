@@ -1,0 +1,1 @@
+"""Plain text, Markdown, records, and what pandoc reads."""

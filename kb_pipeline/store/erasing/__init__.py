@@ -1,0 +1,1 @@
+"""What is taken away: forgotten documents, and what nothing needs any more."""

@@ -1,0 +1,1 @@
+"""What the ledger knows of documents, stages, hints, leases, backlog and deletes."""

@@ -1,0 +1,1 @@
+"""What readers query: chunks, vectors of each space, words."""

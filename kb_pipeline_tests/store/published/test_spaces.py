@@ -1,0 +1,86 @@
+"""One embedding space: made once, never mixed with another's vectors, indexed once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from kb_pipeline.core.errors import SettingsError
+from kb_pipeline.store.database import Connection, connect
+from kb_pipeline.store.published.spaces import Space, active_space, build_index, ensure_space, lacks_index, space_id
+
+
+def ensure(
+    connection: Connection, model: str = "org/Model-4B", revision: str = "", dimension: int | None = 16
+) -> Space:
+    return ensure_space(
+        connection, model=model, revision=revision, instruction="", native_dimension=32, dimension=dimension
+    )
+
+
+def test_a_space_is_named_by_model_revision_and_dimension() -> None:
+    assert space_id("Qwen/Qwen3-Embedding-4B", "", 1024) == "qwen3-embedding-4b@1024"
+    assert space_id("m", "0123456789abcdef", 8) == "m@0123456789ab@8"
+
+
+def test_there_is_none_before_the_first_and_then_always_the_same(connection: Connection) -> None:
+    assert active_space(connection) is None
+    made = ensure(connection)
+    assert (made.space_id, made.dimension, made.native_dimension) == ("model-4b@16", 16, 32)
+    assert ensure(connection) == made == active_space(connection)
+
+
+def test_the_models_own_dimension_is_served_when_none_is_asked_for(connection: Connection) -> None:
+    assert ensure(connection, dimension=None).dimension == 32
+
+
+def test_runs_that_start_together_make_one(dsn: str) -> None:
+    def run(_: int) -> Space:
+        with connect(dsn) as connection:
+            return ensure(connection)
+
+    with ThreadPoolExecutor(6) as threads:
+        made = list(threads.map(run, range(6)))
+    assert len({space.space_id for space in made}) == 1
+    with connect(dsn) as connection:
+        assert connection.execute("SELECT count(*) FROM kb.space").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    "change", [{"dimension": 8}, {"model": "another"}, {"revision": "abc"}], ids=["dimension", "model", "revision"]
+)
+def test_another_model_or_dimension_is_refused_with_the_settings_to_correct(
+    connection: Connection, change: dict[str, object]
+) -> None:
+    ensure(connection)
+    with pytest.raises(SettingsError, match=r"model-4b@16.*embedding\.model.*embedding\.dimension"):
+        ensure(connection, **change)  # type: ignore[arg-type]
+    assert connection.execute("SELECT count(*) FROM kb.space").fetchone() == (1,)
+
+
+def test_more_dimensions_than_the_model_has_are_refused(connection: Connection) -> None:
+    with pytest.raises(SettingsError, match=r"embedding\.dimension is 64.*at most 32"):
+        ensure(connection, dimension=64)
+    assert active_space(connection) is None
+
+
+def test_the_index_is_built_once(connection: Connection) -> None:
+    space = ensure(connection)
+    assert lacks_index(connection, space)
+    for _ in range(2):
+        build_index(connection, space)
+        assert not lacks_index(connection, space)
+    (kind,) = connection.execute(
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'kb' AND indexname = %s", (f"{space.table_name}_hnsw",)
+    ).fetchone() or ("",)
+    assert "hnsw" in kind
+    assert "halfvec_cosine_ops" in kind
+
+
+def test_the_view_for_people_shows_no_raw_key_and_no_vector(connection: Connection) -> None:
+    ensure(connection)
+    columns = connection.execute("SELECT * FROM kb.knowledge_chunks LIMIT 0").description
+    names = {column.name for column in columns or []}
+    assert {"content", "source_file", "section_path", "page_start"} <= names
+    assert names.isdisjoint({"key", "embedding", "content_hash", "etag"})
