@@ -1,0 +1,1 @@
+"""An enterprise's documents as a searchable, private, always-current knowledge base."""

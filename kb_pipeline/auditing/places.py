@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from kb_pipeline.local.dagster_home import POSTGRES_URL, prepare_dagster_home
+from kb_pipeline.local.dagster_home import POSTGRES_URL, prepare_dagster_home, run_records
 from kb_pipeline.pipeline.opening import object_store
 from kb_pipeline.settings import MaskingPolicy, Settings
 from kb_pipeline.store.database import Connection, connect
@@ -65,22 +63,13 @@ def _run_records(settings: Settings, policy: MaskingPolicy) -> Iterator[Seen]:
         else:
             yield Seen("Dagster's storage", _of_people(piece), policy, piece)
     for path in sorted(prepare_dagster_home(settings).rglob("*.db")):
-        for text in _rows(path):
+        for text in run_records(path):
             yield Seen("run records", _of_people(text), policy, text)
 
 
 def _of_people(text: str) -> str:
     """What programs wrote, as people wrote it: without escapes, and without what programs say of themselves."""
     return _OF_PROGRAMS.sub(" ", _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text))
-
-
-def _rows(path: Path) -> Iterator[str]:
-    """The texts of each row of a SQLite database."""
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-        tables = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-        for (table,) in tables:
-            for row in database.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 - a name of its own catalogue
-                yield "\n".join(value for value in row if isinstance(value, str))
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:

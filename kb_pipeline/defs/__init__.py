@@ -1,0 +1,1 @@
+"""What Dagster sees: assets, what starts them, and how the command line runs them."""

@@ -1,0 +1,1 @@
+"""Embed: from masked texts to unit vectors, over any OpenAI-compatible service."""

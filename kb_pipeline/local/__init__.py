@@ -1,0 +1,1 @@
+"""The embedded stack on this machine: PostgreSQL, an embedding server, the Dagster folder."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from kb_pipeline.settings import Settings
@@ -24,3 +27,12 @@ def prepare_dagster_home(settings: Settings) -> Path:
     if not own.is_file() or (project.is_file() and own.read_bytes() != wanted):
         own.write_bytes(wanted)
     return home
+
+
+def run_records(path: Path) -> Iterator[str]:
+    """The texts of each row of one of Dagster's SQLite databases."""
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+        tables = database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        for (table,) in tables:
+            for row in database.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 - a name of its own catalogue
+                yield "\n".join(value for value in row if isinstance(value, str))

@@ -20,7 +20,7 @@ from kb_pipeline.store.erasing.collect import Clear, Collected
 from kb_pipeline.store.erasing.erase import Erased
 from kb_pipeline.store.ledger.backlog import ensure_source
 from kb_pipeline.store.ledger.lease import Lease, acquire, release
-from kb_pipeline.store.ledger.sources import ledger_sources
+from kb_pipeline.store.ledger.sources import bring_back, ledger_sources
 from kb_pipeline.store.views.finding import Found, find_document
 
 log = logging.getLogger("kb_pipeline.progress")
@@ -104,9 +104,7 @@ def add_source(settings: Settings, name: str) -> KnownSource:
     checked(name)
     with connected(settings) as connection:
         ensure_source(connection, name)
-        connection.execute(
-            "UPDATE kb.source SET removed_at = NULL WHERE source_system = %s AND removed_at IS NOT NULL", (name,)
-        )
+        bring_back(connection, name)
     return next(source for source in sources(settings) if source.source_system == name)
 
 

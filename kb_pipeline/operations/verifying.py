@@ -11,6 +11,7 @@ from kb_pipeline.pipeline.opening import connected, no_such_source, object_store
 from kb_pipeline.settings import Settings
 from kb_pipeline.store import verify as checking
 from kb_pipeline.store.database import Connection
+from kb_pipeline.store.ledger.sources import ledger_sources
 from kb_pipeline.store.published.spaces import active_space
 from kb_pipeline.store.verify import Expected, Problem
 
@@ -68,9 +69,7 @@ def _verify(connection: Connection, settings: Settings, source: str | None, *, d
 
 
 def _expected(connection: Connection, settings: Settings, source: str | None) -> Sequence[Expected]:
-    known: dict[str, bool] = dict(
-        connection.execute("SELECT source_system, removed_at IS NOT NULL FROM kb.source ORDER BY 1").fetchall()
-    )
+    known = {source.name: source.removed for source in ledger_sources(connection)}
     if source is not None and source not in known:
         raise no_such_source(source, sorted(known))
     space = active_space(connection)

@@ -19,6 +19,7 @@ from kb_pipeline.store.ledger.backlog import choose_scope, ensure_source
 from kb_pipeline.store.ledger.deletes import count_deletes, delete_gone, set_brake
 from kb_pipeline.store.ledger.documents import name_documents, regroup
 from kb_pipeline.store.ledger.hints import due_hints
+from kb_pipeline.store.ledger.sources import access_key_of
 
 log = logging.getLogger("kb_pipeline.progress")
 
@@ -98,8 +99,7 @@ class Observation:
         """Apply access rules that changed since the last run: rows of kb.document, no stage."""
         run, settings, source = self.run, self.run.settings, self.run.source_system
         wanted = access_key(settings, source)
-        row = run.connection.execute("SELECT access_key FROM kb.source WHERE source_system = %s", (source,)).fetchone()
-        if row == (wanted,):
+        if access_key_of(run.connection, source) == wanted:
             return {}
         changed = regroup(run.connection, run.lease, wanted, lambda key: settings.access_groups(source, key))
         return {"regrouped": changed} if changed else {}

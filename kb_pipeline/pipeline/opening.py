@@ -43,18 +43,19 @@ def object_store_config(settings: Settings) -> ObjectStoreConfig:
 
 def known_sources(settings: Settings) -> list[str]:
     """Source systems known from kb.yaml and from the ledger, by name; not those that were removed."""
+    from kb_pipeline.store.ledger.sources import ledger_sources
+
     with connected(settings) as connection:
-        rows = connection.execute("SELECT source_system, removed_at IS NOT NULL FROM kb.source").fetchall()
-    removed = {name for name, gone in rows if gone}
-    return sorted(({name for name, _ in rows} | set(settings.sources)) - removed)
+        known = ledger_sources(connection)
+    removed = {source.name for source in known if source.removed}
+    return sorted(({source.name for source in known} | set(settings.sources)) - removed)
 
 
 def refuse_removed(connection: Connection, source: str) -> None:
     """Raise NotFound for a source system that was removed: no sync brings it back by itself."""
-    row = connection.execute(
-        "SELECT removed_at IS NOT NULL FROM kb.source WHERE source_system = %s", (source,)
-    ).fetchone()
-    if row == (True,):
+    from kb_pipeline.store.ledger.sources import is_removed
+
+    if is_removed(connection, source):
         raise NotFound(
             f"Source system {source} was removed.",
             f"`kb source add {source}` or `kb ingest DIR --source {source}` brings it back.",

@@ -4,7 +4,7 @@ import gc
 
 from kb_pipeline import chunking, masking, parsing
 from kb_pipeline.core.collector import collect_seldom
-from kb_pipeline.pipeline import catalogue as stages
+from kb_pipeline.pipeline import catalogue
 from kb_pipeline.store.objects import artifacts
 
 parsing.warm_up()
@@ -14,4 +14,4 @@ artifacts.warm_up()
 gc.freeze()
 collect_seldom()
 
-__all__ = ["artifacts", "chunking", "masking", "parsing", "stages"]
+__all__ = ["artifacts", "catalogue", "chunking", "masking", "parsing"]

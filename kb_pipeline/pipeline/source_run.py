@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -33,6 +33,7 @@ from kb_pipeline.store.ledger.backlog import (
     settle,
     unsettle_all,
 )
+from kb_pipeline.store.ledger.documents import media_types_of
 from kb_pipeline.store.ledger.hints import due_hints
 from kb_pipeline.store.ledger.stages import Ledger
 from kb_pipeline.store.objects.artifacts import vectors_to_table, write_table
@@ -95,16 +96,15 @@ class SourceRun(RunContext):
 
     def _is_light(self) -> bool:
         """Whether every document that the run takes on has a parser that loads at once."""
-        rows = self.connection.execute(
-            "SELECT DISTINCT media_type FROM kb.document WHERE document_id = ANY(%s)", (self.state.scope,)
-        ).fetchall()
-        return self.state.scope is not None and {row[0] for row in rows} <= LIGHT
+        if self.state.scope is None:
+            return False
+        return media_types_of(self.connection, self.state.scope) <= LIGHT
 
     def embed(self) -> StageReport:
         """Give every masked chunk a vector. The model is not called when there is nothing new."""
         stage = catalogue(self.settings, self.source_system)["embed"]
         ledger = self._ledger(stage.variant)
-        store, client = self.store, self.executors.model(self.settings)
+        store = self.store
 
         def save(task: Task, names: Sequence[str], matrix: np.ndarray) -> tuple[ArtifactRef, str]:
             table, output_hash = vectors_to_table(names, matrix)
@@ -113,10 +113,10 @@ class SourceRun(RunContext):
         def chunks(task: Task) -> list[MaskedChunk]:
             return load(store, task, MaskedChunk)
 
-        ports = ModelPorts(chunks, lambda names: ledger.vectors(store, names), client.embed, save)
-        report = run_stage(stage, ledger, ModelBatches(ports))
-        report.add_costs(client.costs())
-        client.close()
+        with closing(self.executors.model(self.settings)) as client:
+            ports = ModelPorts(chunks, lambda names: ledger.vectors(store, names), client.embed, save)
+            report = run_stage(stage, ledger, ModelBatches(ports))
+            report.add_costs(client.costs())
         return report
 
     def publish(self) -> StageReport:

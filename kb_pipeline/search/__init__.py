@@ -1,0 +1,1 @@
+"""Hybrid search: by meaning and by word, in one statement."""

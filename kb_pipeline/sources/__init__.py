@@ -1,0 +1,1 @@
+"""Where raw documents come from: listings, notifications, folders that are mirrored."""

@@ -9,6 +9,7 @@ from kb_pipeline.store.database import Connection
 from kb_pipeline.store.ledger.backlog import ensure_source
 from kb_pipeline.store.ledger.hints import hint_listing
 from kb_pipeline.store.ledger.listings import Listing
+from kb_pipeline.store.ledger.sources import listing_state
 from kb_pipeline.store.objects.object_store import ObjectStore
 
 
@@ -40,10 +41,7 @@ def reconcile(
     nothing is known to be gone.
     """
     ensure_source(connection, source_system)
-    row = connection.execute(
-        "SELECT clock_timestamp(), listing_digest FROM kb.source WHERE source_system = %s", (source_system,)
-    ).fetchone()
-    began, last = row if row else (None, None)
+    began, last = listing_state(connection, source_system)
     with Listing(source_system, store.list(prefix)) as listing:
         if listing.digest == last and not full and not rehash:
             return Reconciled(listing.count, 0, True, listing.digest)

@@ -18,7 +18,7 @@ from kb_pipeline.demo.writing import contents, render
 from kb_pipeline.execution.local import Limits
 from kb_pipeline.masking import mask_chunks
 from kb_pipeline.parsing import parse
-from kb_pipeline.parsing.text import plain as text
+from kb_pipeline.parsing.text import plain
 from kb_pipeline.settings import ChunkingSettings, LimitSettings
 from kb_pipeline_tests.fuzzing.__main__ import DOCUMENTS
 from kb_pipeline_tests.fuzzing.binaries import OLE, PICTURE
@@ -91,13 +91,13 @@ def test_what_hangs_grows_dies_or_raises_is_noticed_and_kept(tmp_path: Path) -> 
 
 def test_an_exception_of_our_own_code_is_told_from_one_of_a_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     def raising(error: str) -> Callable[[bytes], list[Element]]:
-        place = str(Path(text.__file__)) if error == "ours" else "library.py"
+        place = str(Path(plain.__file__)) if error == "ours" else "library.py"
         scope: dict[str, Callable[[bytes], list[Element]]] = {}
         exec(compile("def parse_text(data):\n    return [][1]\n", place, "exec"), scope)
         return scope["parse_text"]
 
-    for whose, found in (("ours", ["IndexError at text.py:2 in parse_text"]), ("theirs", [])):
-        monkeypatch.setattr(text, "parse_text", raising(whose))
+    for whose, found in (("ours", ["IndexError at plain.py:2 in parse_text"]), ("theirs", [])):
+        monkeypatch.setattr(plain, "parse_text", raising(whose))
         with pytest.raises(CorruptDocument) as caught:
             parse(b"x", types.TEXT)
         assert list(unforeseen(caught.value)) == found

@@ -21,7 +21,7 @@ from kb_pipeline.core.errors import (
     UnsupportedFormat,
 )
 from kb_pipeline.parsing import parse
-from kb_pipeline.parsing.text import plain as text
+from kb_pipeline.parsing.text import plain
 
 SECRET = "绝密内容 top secret"
 
@@ -149,7 +149,7 @@ def test_running_out_of_memory_is_told_apart(monkeypatch: pytest.MonkeyPatch) ->
     def exhausted(_data: bytes) -> list[object]:
         raise MemoryError
 
-    monkeypatch.setattr(text, "parse_text", exhausted)
+    monkeypatch.setattr(plain, "parse_text", exhausted)
     with pytest.raises(MemoryLimitExceeded):
         parse(b"x", types.TEXT)
 
@@ -161,7 +161,7 @@ def test_a_parser_in_rust_that_panics_cannot_read_the_document(monkeypatch: pyte
     def panicking(_data: bytes) -> list[object]:
         raise PanicException(SECRET)
 
-    monkeypatch.setattr(text, "parse_text", panicking)
+    monkeypatch.setattr(plain, "parse_text", panicking)
     with pytest.raises(CorruptDocument) as caught:
         parse(b"x", types.TEXT)
     assert "PanicException" in str(caught.value)

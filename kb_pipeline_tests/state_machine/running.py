@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import get_state_machine_test
 
-from kb_pipeline.pipeline import run_state as runs
+from kb_pipeline.pipeline import run_state
 from kb_pipeline_tests.state_machine.machine import KeepsInStep
 from kb_pipeline_tests.state_machine.watching import Tally
 from kb_pipeline_tests.state_machine.world import World
@@ -20,7 +20,7 @@ def run_seed(
     world: World, tally: Tally, number: int, histories: int, patch: pytest.MonkeyPatch, *, shrink: bool = False
 ) -> None:
     """Run that many histories of 50 steps, the same ones for the same number. Raises what the first failure raises."""
-    patch.setattr(runs, "FIRST_PAUSE_SECONDS", 0.001)
+    patch.setattr(run_state, "FIRST_PAUSE_SECONDS", 0.001)
     patch.setattr(logging.getLogger("kb_pipeline"), "level", logging.CRITICAL)  # every refusal would be said
     machine = type("KeepsInStep", (KeepsInStep,), {"world": world, "tally": tally})
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)

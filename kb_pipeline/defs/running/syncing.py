@@ -18,6 +18,7 @@ from kb_pipeline.pipeline.opening import checked, connected, known_sources, no_s
 from kb_pipeline.pipeline.reports import IngestReport, SyncReport, added, deletes_unconfirmed, no_stages
 from kb_pipeline.settings import Settings
 from kb_pipeline.store.ledger.backlog import Backlog
+from kb_pipeline.store.ledger.sources import bring_back
 
 log = logging.getLogger("kb_pipeline.progress")
 
@@ -47,9 +48,7 @@ def ingest(settings: Settings, folder: Path | str, source: str, options: SyncOpt
 
     checked(source)
     with connected(settings) as connection:
-        connection.execute(
-            "UPDATE kb.source SET removed_at = NULL WHERE source_system = %s AND removed_at IS NOT NULL", (source,)
-        )
+        bring_back(connection, source)
         known = known_versions(connection, source)
     mirrored = mirror(object_store(settings), Path(folder), raw_prefix(source), known)
     if mirrored.failed:

@@ -11,7 +11,7 @@ from kb_pipeline.core.errors import DocumentTooLarge, NoText, PermanentError, Un
 from kb_pipeline.core.media_type import HEAD_BYTES, ZIP, detect
 from kb_pipeline.parsing.common.container import check_package
 from kb_pipeline.parsing.common.decoding import decode
-from kb_pipeline.parsing.common.embedded import read_inside, under_its_name
+from kb_pipeline.parsing.embedded import read_inside, under_its_name
 
 MOST_FILES = 200
 _UTF_8_NAME = 0x800

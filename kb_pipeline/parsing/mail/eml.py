@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from kb_pipeline.core.contracts import Element
 from kb_pipeline.core.errors import EncryptedDocument
 from kb_pipeline.parsing.common.decoding import decode
-from kb_pipeline.parsing.common.embedded import below, read_inside, under_its_name
+from kb_pipeline.parsing.embedded import below, read_inside, under_its_name
 from kb_pipeline.parsing.text.plain import text_elements
 from kb_pipeline.parsing.web.html import html_elements
 

@@ -16,7 +16,7 @@ from pptx.shapes.picture import Picture
 from kb_pipeline.core.contracts import Element
 from kb_pipeline.core.errors import PermanentError
 from kb_pipeline.parsing.common.cleaning import table
-from kb_pipeline.parsing.common.embedded import read_inside
+from kb_pipeline.parsing.embedded import read_inside
 from kb_pipeline.parsing.office.drawings import chart_rows, chart_title, diagram_texts
 from kb_pipeline.parsing.page.pictures import Pictures
 

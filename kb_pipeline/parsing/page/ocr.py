@@ -15,13 +15,16 @@ import numpy as np
 
 from kb_pipeline.parsing.page.columns import reading_order
 from kb_pipeline.parsing.page.layout import Line
-from kb_pipeline.parsing.page.pages import LARGEST, LONGEST_SIDE
 from kb_pipeline.parsing.page.ruled_tables import with_tables
 from kb_pipeline.parsing.page.ruling import Rule, grids
 
 if TYPE_CHECKING:
     import PIL.Image
 
+# Longer sides are scaled down by the engine: a page of A4 at 200 dots an inch has 2,339.
+LONGEST_SIDE = 2400
+# Pictures of twice this size and more are made smaller first: it takes memory to hold what the engine will not look at.
+LARGEST = 2 * LONGEST_SIDE
 # Below this the recognizer guesses; it is rapidocr's own default.
 LEAST_CONFIDENCE = 0.5
 # A picture that is taken for a line as a whole is one only if the recognizer is sure.

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 
 from kb_pipeline.parsing.options import in_force
 from kb_pipeline.parsing.page.layout import Line
+from kb_pipeline.parsing.page.ocr import read_page
 
 if TYPE_CHECKING:
     import numpy as np
 
 Lines = list[Line]
-# Longer sides are scaled down by the engine: a page of A4 at 200 dots an inch has 2,339.
-LONGEST_SIDE = 2400
-# Pictures of twice this size and more are made smaller first: it takes memory to hold what the engine will not look at.
-LARGEST = 2 * LONGEST_SIDE
 # What recognising a page of A4 takes, with its share of the libraries: 1.3 GB for one, 0.7 for each beside it.
 PAGE_BYTES = 1024**3
 
@@ -34,8 +31,6 @@ class Picture:
 
     def read(self) -> Lines:
         """The lines in it."""
-        from kb_pipeline.parsing.page.ocr import read_page
-
         return read_page(self.image, self.page, self.points_per_pixel) or self.otherwise
 
 

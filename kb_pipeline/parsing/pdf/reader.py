@@ -13,7 +13,8 @@ from kb_pipeline.core.errors import CorruptDocument, EncryptedDocument, NoText
 from kb_pipeline.parsing.common.protection import LOCKED_REMEDY
 from kb_pipeline.parsing.options import in_force
 from kb_pipeline.parsing.page.layout import Line, assemble
-from kb_pipeline.parsing.page.pages import LARGEST, Picture, read_pages
+from kb_pipeline.parsing.page.ocr import LARGEST
+from kb_pipeline.parsing.page.pages import Picture, read_pages
 from kb_pipeline.parsing.page.watermarks import without_watermarks
 from kb_pipeline.parsing.pdf.fields import Printed, filled_in, with_forms
 from kb_pipeline.parsing.pdf.lines import text_layer

@@ -16,8 +16,8 @@ from kb_pipeline.core.contracts import Element, ElementKind
 from kb_pipeline.parsing.common.cleaning import join_lines
 from kb_pipeline.parsing.common.decoding import decode
 from kb_pipeline.parsing.common.elements import table_elements
+from kb_pipeline.parsing.common.fragments import fragment_elements, inline_text
 from kb_pipeline.parsing.text.pipe_tables import set_apart
-from kb_pipeline.parsing.web.fragments import fragment_elements, inline_text
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 _TABLE_TAG = re.compile(r"<(/?)table\b", re.IGNORECASE)

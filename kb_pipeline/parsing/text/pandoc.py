@@ -15,8 +15,8 @@ from kb_pipeline.core.contracts import Element
 from kb_pipeline.core.errors import CorruptDocument
 from kb_pipeline.parsing.common.container import check_package
 from kb_pipeline.parsing.common.decoding import decode
+from kb_pipeline.parsing.common.fragments import fragment_elements
 from kb_pipeline.parsing.common.headings import without_bullet
-from kb_pipeline.parsing.web.fragments import fragment_elements
 
 # pandoc takes up to a hundred times the size of what it reads; the worker's own limits hold for it too. It would colour
 # code, and took a minute over one line of it.

@@ -245,3 +245,11 @@ def known_versions(connection: Connection, source_system: str) -> dict[str, tupl
         (source_system,),
     )
     return {key: (etag, content_hash) for key, etag, content_hash in rows}
+
+
+def media_types_of(connection: Connection, documents: Sequence[str]) -> set[str | None]:
+    """The media types of documents; None is that of one whose bytes could not be read."""
+    rows = connection.execute(
+        "SELECT DISTINCT media_type FROM kb.document WHERE document_id = ANY(%s)", (list(documents),)
+    )
+    return {row[0] for row in rows}

@@ -35,6 +35,36 @@ def ledger_sources(connection: Connection) -> list[LedgerSource]:
     return [LedgerSource(*row) for row in rows]
 
 
+def is_removed(connection: Connection, source_system: str) -> bool:
+    """Whether someone removed the source system; False for one that the ledger does not know."""
+    row = connection.execute(
+        "SELECT removed_at IS NOT NULL FROM kb.source WHERE source_system = %s", (source_system,)
+    ).fetchone()
+    return row == (True,)
+
+
+def bring_back(connection: Connection, source_system: str) -> None:
+    """A source system that was removed is looked after again. Does nothing to any other."""
+    connection.execute(
+        "UPDATE kb.source SET removed_at = NULL WHERE source_system = %s AND removed_at IS NOT NULL", (source_system,)
+    )
+
+
+def access_key_of(connection: Connection, source_system: str) -> str | None:
+    """The key of the access rules that were last applied to the source system's documents."""
+    row = connection.execute("SELECT access_key FROM kb.source WHERE source_system = %s", (source_system,)).fetchone()
+    return row[0] if row else None
+
+
+def listing_state(connection: Connection, source_system: str) -> tuple[datetime, str | None]:
+    """The database's time now, and the digest of the listing that was compared last. The source is in the ledger."""
+    row = connection.execute(
+        "SELECT clock_timestamp(), listing_digest FROM kb.source WHERE source_system = %s", (source_system,)
+    ).fetchone()
+    assert row
+    return row[0], row[1]
+
+
 def brakes(connection: Connection) -> dict[str, Brake]:
     """The source systems whose deletes are held back."""
     rows = connection.execute(

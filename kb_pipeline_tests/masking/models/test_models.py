@@ -14,7 +14,7 @@ from kb_pipeline.core.contracts import Chunk, Task
 from kb_pipeline.core.errors import MissingExtra, SettingsError
 from kb_pipeline.masking import find_personal_data, mask_chunks, mask_query, mask_text
 from kb_pipeline.masking.finding.spans import Finding
-from kb_pipeline.masking.models import libraries as model_libraries
+from kb_pipeline.masking.models import libraries
 from kb_pipeline.masking.models.recognizer import whole_words
 from kb_pipeline.masking.replacing.redacting import find_all
 from kb_pipeline.pipeline.catalogue import WorkerJob, catalogue
@@ -151,7 +151,7 @@ def test_without_transformers_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtra, match=r"kb_pipeline\[local\]"):
-        model_libraries.load.__wrapped__("transformers", folders["transformers", "zh"])
+        libraries.load.__wrapped__("transformers", folders["transformers", "zh"])
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

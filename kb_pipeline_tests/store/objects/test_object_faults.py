@@ -11,7 +11,7 @@ import pytest
 
 from kb_pipeline.core.errors import ArtifactDamaged, ObjectStoreUnavailable, ObjectUnavailable, TransientError
 from kb_pipeline.sources.mirror import mirror
-from kb_pipeline.store.objects import object_store as objects
+from kb_pipeline.store.objects import object_store
 from kb_pipeline.store.objects.artifacts import ArtifactRef, read_table
 from kb_pipeline.store.objects.object_store import ObjectStore, ObjectStoreConfig
 from kb_pipeline_tests.support.faulty_proxy import FaultyProxy, faulty_proxy
@@ -83,7 +83,7 @@ def test_a_store_that_takes_nothing_in_is_down(store: ObjectStore, proxy: Faulty
 def test_an_object_that_hangs_is_given_up(
     store: ObjectStore, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objects, "STALL_SECONDS", 1)
+    monkeypatch.setattr(object_store, "STALL_SECONDS", 1)
     proxy.fail("hang", SECRET)
     impatient = ObjectStore(store.config)
     began = time.monotonic()
@@ -97,11 +97,11 @@ def test_a_store_that_hangs_again_and_again_is_taken_as_down(
     store: ObjectStore, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a run would wait a time limit for each of a million objects."""
-    monkeypatch.setattr(objects, "STALL_SECONDS", 1)
-    monkeypatch.setattr(objects, "SLOW_SECONDS", 0.5)
+    monkeypatch.setattr(object_store, "STALL_SECONDS", 1)
+    monkeypatch.setattr(object_store, "SLOW_SECONDS", 0.5)
     proxy.fail("hang", "raw/hr/")
     impatient = ObjectStore(store.config)
-    for _ in range(objects.SLOW_FAILURES - 1):
+    for _ in range(object_store.SLOW_FAILURES - 1):
         with pytest.raises(ObjectUnavailable):
             impatient.get(f"raw/hr/{SECRET}")
     with pytest.raises(ObjectStoreUnavailable):
