@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
+from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from kb_pipeline.core.errors import KbError
 
-out = Console()
+# Of standard output's own terminal, not of one that standard error has: off a terminal COLUMNS, or 80.
+out = Console(width=shutil.get_terminal_size().columns)
 err = Console(stderr=True)
 PROGRESS_LOGGER = "kb_pipeline.progress"
 
@@ -39,14 +43,37 @@ def plain(value: Any) -> Any:
     return value
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
-    """A table; columns named in `numbers` are set flush right."""
-    drawn = Table(title=title or None, title_justify="left", header_style="bold", expand=False)
-    for column in columns:
-        drawn.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    numbers: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    extra: Sequence[str] = (),
+    wide: bool = False,
+) -> None:
+    """A table that fits the width: cells fold, nothing is cut off.
+
+    Columns named in `numbers` are set flush right, those in `whole` never fold (ids, for people copy them). Those in
+    `extra` are left out unless `wide`: such a table takes the width that it needs, whatever the terminal's.
+    """
+    shown = [number for number, column in enumerate(columns) if wide or column not in extra]
+    drawn = Table(title=title or None, title_justify="left", header_style="bold", title_style="bold", **_PLAIN)
+    for name in (columns[number] for number in shown):
+        justify: Literal["left", "right"] = "right" if name in numbers else "left"
+        drawn.add_column(name, justify=justify, overflow="fold", no_wrap=name in whole)
     for row in rows:
-        drawn.add_row(*(Text(str(cell)) for cell in row))
-    out.print(drawn)
+        drawn.add_row(*(Text(str(row[number])) for number in shown))
+    if wide:
+        wanted = Measurement.get(out, out.options.update(max_width=MOST_WIDTH), drawn).maximum
+        drawn.width = wanted if wanted > out.width else None
+    out.print(drawn, crop=False)
+
+
+# Rules between columns would take a third of a narrow line.
+_PLAIN: dict[str, Any] = {"box": box.SIMPLE_HEAD, "show_edge": False, "pad_edge": False, "padding": (0, 1, 0, 0)}
+MOST_WIDTH = 1000
 
 
 def when(time: datetime | None) -> str:

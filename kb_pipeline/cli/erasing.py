@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from kb_pipeline import console
-from kb_pipeline.cli.options import confirmed, json_option, yes_option
+from kb_pipeline.cli import tables
+from kb_pipeline.cli.options import WORDS, confirmed, json_option, yes_option
 from kb_pipeline.knowledge_base import KnowledgeBase
-
-if TYPE_CHECKING:
-    from kb_pipeline.store.erasing.erase import Erased
 
 
 @click.command()
@@ -24,16 +20,12 @@ def gc(base: KnowledgeBase, apply: bool, as_json: bool) -> None:
     if as_json:
         console.print_json({"applied": apply, **console.plain(found)})
         return
-    rows = [(stage, count) for stage, count in found.by_stage.items()]
-    rows += [("clear text past its retention", found.cleared)] if found.cleared else []
-    rows += [("objects without a row", found.objects_orphaned), ("expired documents", found.documents_expired)]
-    console.table("collected" if apply else "would be collected", ("", "count"), rows, numbers=("count",))
-    console.say(f"{found.bytes / 1e6:.1f} MB" + ("" if apply else "; `kb gc --apply` collects it"))
+    tables.show_collected(found, applied=apply)
 
 
 @click.command()
-@click.argument("document")
-@click.option("--source", help="Only this source system.")
+@click.argument("document", type=WORDS)
+@click.option("--source", type=WORDS, help="Only this source system.")
 @yes_option
 @json_option
 @click.pass_obj
@@ -45,7 +37,7 @@ def forget(base: KnowledgeBase, document: str, source: str | None, yes: bool, as
     if as_json:
         console.print_json(done)
         return
-    _show_erased(f"forgotten: {done.document_id[:12]} of {done.source_system}", done.erased)
+    tables.show_erased(f"forgotten: {done.document_id[:12]} of {done.source_system}", done.erased)
     if done.erased.copies:
         console.say(
             f"{done.erased.copies} other documents hold the same bytes: they stay, with what they share", "yellow"
@@ -67,22 +59,11 @@ def source_list(base: KnowledgeBase, as_json: bool) -> None:
     if as_json:
         console.print_json({"sources": found})
         return
-    rows = [
-        (
-            s.source_system,
-            s.description,
-            "yes" if s.configured else "no",
-            "removed" if s.removed else "yes" if s.in_ledger else "no",
-            console.when(s.listed_at),
-        )
-        for s in found
-    ]
-    columns = ("source system", "description", "in kb.yaml", "in the ledger", "listing changed (UTC)")
-    console.table("", columns, rows)
+    tables.show_known(found)
 
 
 @source.command("add")
-@click.argument("name")
+@click.argument("name", type=WORDS)
 @json_option
 @click.pass_obj
 def source_add(base: KnowledgeBase, name: str, as_json: bool) -> None:
@@ -95,7 +76,7 @@ def source_add(base: KnowledgeBase, name: str, as_json: bool) -> None:
 
 
 @source.command("remove")
-@click.argument("name")
+@click.argument("name", type=WORDS)
 @yes_option
 @json_option
 @click.pass_obj
@@ -106,14 +87,5 @@ def source_remove(base: KnowledgeBase, name: str, yes: bool, as_json: bool) -> N
     if as_json:
         console.print_json({"source_system": name, "erased": erased})
         return
-    _show_erased(f"removed: {name}", erased)
+    tables.show_erased(f"removed: {name}", erased)
     console.say(f"Its objects stay below raw/{name}/: delete them there. `kb source add {name}` brings it back.")
-
-
-def _show_erased(title: str, erased: Erased) -> None:
-    rows = [("documents", erased.documents)]
-    rows += [(f"kb.{table}", count) for table, count in erased.rows.items()]
-    rows += [(f"artifacts/{root}/", count) for root, count in erased.objects.items()]
-    console.table(title, ("from", "erased"), rows, numbers=("erased",))
-    if erased.kept:
-        console.say(f"{erased.kept} artifacts stay: other documents use them")

@@ -5,39 +5,43 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from kb_pipeline import console
-from kb_pipeline.cli.options import json_option
+from kb_pipeline.cli.options import WORDS, json_option
 from kb_pipeline.knowledge_base import KnowledgeBase
+
+if TYPE_CHECKING:
+    from kb_pipeline.auditing import AuditReport
 
 
 @click.command()
 @click.argument("file", type=click.File(encoding="utf-8"), default="-")
-@click.option("--source", help="The source system whose policy holds (default: the defaults of kb.yaml).")
+@click.option("--source", type=WORDS, help="The source system whose policy holds (default: the defaults of kb.yaml).")
 @json_option
 @click.pass_obj
 def mask(base: KnowledgeBase, file: TextIO, source: str | None, as_json: bool) -> None:
     """Mask JSON lines {"text": ..., "lang": ...} from FILE or standard input. Writes a line for each: {"text",
     "masked", "spans": [{"start", "end", "label"}]}, always as JSON. Nothing is stored, no service is asked."""
-    for number, line in enumerate(file, 1):
-        if not line.strip():
-            continue
-        sample = base.mask(_text_of(line, number), source)
-        json.dump(console.plain(sample), sys.stdout, ensure_ascii=False)
-        sys.stdout.write("\n")
+    try:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                sample = base.mask(_text_of(line, number), source)
+                json.dump(console.plain(sample), sys.stdout, ensure_ascii=False)
+                sys.stdout.write("\n")
+    except UnicodeDecodeError:
+        raise click.UsageError("FILE holds bytes that are not UTF-8.") from None
 
 
 def _text_of(line: str, number: int) -> str:
     try:
         text = json.loads(line)["text"]
-    except (ValueError, KeyError, TypeError):
-        text = None
-    if not isinstance(text, str):
-        raise click.UsageError(f'Line {number} is no JSON object with a "text".')
-    return text
+        text.encode("utf-8")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise click.UsageError(f'Line {number} is no JSON object with a "text".') from None
+    return str(text)
 
 
 @click.command()
@@ -51,13 +55,19 @@ def audit(base: KnowledgeBase, no_canaries: bool, as_json: bool) -> None:
     if as_json:
         console.print_json({**console.plain(report), "clean": report.clean})
     else:
-        found = {(leak.place, leak.how): leak.entities for leak in report.leaks}
-        told = {p.name: [_told(found, p.name, how) for how in ("canary", "recognizer")] for p in report.places}
-        rows = [(place.name, place.texts, *told[place.name]) for place in report.places]
-        console.table("looked through", ("place", "texts", "canaries", "recognizers"), rows, numbers=("texts",))
-        console.say("nothing found" if report.clean else "personal data was found", "" if report.clean else "red")
+        show_audit(report)
     if not report.clean:
         raise click.exceptions.Exit(1)
+
+
+def show_audit(report: AuditReport) -> None:
+    """Every place that was looked through, and what was found there."""
+    found = {(leak.place, leak.how): leak.entities for leak in report.leaks}
+    told = {p.name: [_told(found, p.name, how) for how in ("canary", "recognizer")] for p in report.places}
+    rows = [(place.name, place.texts, *told[place.name]) for place in report.places]
+    columns = ("place", "texts", "canaries", "recognizers")
+    console.table("looked through", columns, rows, numbers=("texts",), whole=("texts",))
+    console.say("nothing found" if report.clean else "personal data was found", "" if report.clean else "red")
 
 
 def _told(found: Mapping[tuple[str, str], Mapping[str, int]], place: str, how: str) -> str:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from kb_pipeline import console
-from kb_pipeline.cli.options import json_option
+from kb_pipeline.cli import tables
+from kb_pipeline.cli.options import WORDS, json_option, wide_option
 from kb_pipeline.knowledge_base import KnowledgeBase
 from kb_pipeline.local.stack import ServiceStatus
-
-if TYPE_CHECKING:
-    from kb_pipeline.operations.forecasting import SourcePlan
 
 
 @click.command()
@@ -21,7 +17,7 @@ if TYPE_CHECKING:
 def up(base: KnowledgeBase, as_json: bool) -> None:
     """Start the embedded PostgreSQL and embedding server (idempotent)."""
     services = base.up((lambda _: None) if as_json else console.err.print)
-    show_services(services, as_json)
+    _show_services(services, as_json)
 
 
 @click.command()
@@ -30,16 +26,14 @@ def up(base: KnowledgeBase, as_json: bool) -> None:
 def down(base: KnowledgeBase, as_json: bool) -> None:
     """Stop the embedded stack; data stays."""
     services = base.down((lambda _: None) if as_json else console.err.print)
-    show_services(services, as_json)
+    _show_services(services, as_json)
 
 
-def show_services(services: list[ServiceStatus], as_json: bool) -> None:
-    """The services of the embedded stack."""
+def _show_services(services: list[ServiceStatus], as_json: bool) -> None:
     if as_json:
         console.print_json({"services": services})
-        return
-    rows = [(s.name, "up" if s.running else "down", s.port or "", s.pid or "", s.detail) for s in services]
-    console.table("", ("service", "state", "port", "pid", "detail"), rows)
+    else:
+        tables.show_services(services)
 
 
 @click.command()
@@ -58,12 +52,13 @@ def doctor(base: KnowledgeBase, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("source", metavar="[NAME]", required=False)
+@click.argument("source", metavar="[NAME]", required=False, type=WORDS)
 @click.option("--deep", is_flag=True, help="Read every current artifact, and list the objects and the source too.")
 @click.option("--repair", is_flag=True, help="Mend what can be mended, at once or by the next sync.")
+@wide_option
 @json_option
 @click.pass_obj
-def verify(base: KnowledgeBase, source: str | None, deep: bool, repair: bool, as_json: bool) -> None:
+def verify(base: KnowledgeBase, source: str | None, deep: bool, repair: bool, wide: bool, as_json: bool) -> None:
     """Check what must always hold, of source system NAME or of all; exit code 1 if something does not."""
     repaired = base.repair(source, deep=deep) if repair else None
     problems = repaired.problems if repaired else base.verify(source, deep=deep)
@@ -73,9 +68,8 @@ def verify(base: KnowledgeBase, source: str | None, deep: bool, repair: bool, as
     else:
         if repaired:
             console.say(f"{repaired.mended} mended, at once or by the next sync")
-        rows = [(p.source_system, p.document, p.check, p.detail, "yes" if p.repairable else "no") for p in problems]
-        if rows:
-            console.table("problems", ("source system", "document", "check", "what is wrong", "can be mended"), rows)
+        if problems:
+            tables.show_problems(problems, wide=wide)
         else:
             console.say("no problems")
     if problems:
@@ -87,56 +81,14 @@ SHOWN = ("check", "source_system", "document", "document_id", "detail", "repaira
 
 
 @click.command()
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, type=WORDS)
+@wide_option
 @json_option
 @click.pass_obj
-def plan(base: KnowledgeBase, names: tuple[str, ...], as_json: bool) -> None:
+def plan(base: KnowledgeBase, names: tuple[str, ...], wide: bool, as_json: bool) -> None:
     """What syncing NAMES, or all source systems, would do and cost. Nothing is written."""
     plans = base.plan(*names)
     if as_json:
         console.print_json({"plans": plans})
-        return
-    numbers = ("objects", "documents", "add", "change", "move", "delete", "unsettled", "MB to read")
-    rows = [
-        (
-            p.source_system,
-            p.listed,
-            p.live,
-            p.add,
-            p.change,
-            p.move,
-            p.delete,
-            sum(p.unsettled.values()),
-            f"{p.bytes_to_read / 1e6:.1f}",
-        )
-        for p in plans
-    ]
-    console.table("what a sync would do", ("source system", *numbers), rows, numbers=numbers)
-    for p in plans:
-        _show_estimate(p)
-
-
-def _show_estimate(p: SourcePlan) -> None:
-    e = p.estimate
-    if e.documents:
-        basis = ", ".join(f"{count} by {BASIS[name]}" for name, count in e.basis.items())
-        console.say(
-            f"{p.source_system}: at most {e.chunks} chunks, {e.tokens} tokens and {e.model_seconds:g} seconds of the"
-            f" model for {e.documents} documents (estimated: {basis})"
-        )
-    for stage, count in p.unsettled.items():
-        console.say(f"{p.source_system}: {count} unchanged documents have work left, from {stage} on")
-    if p.brake:
-        console.say(
-            f"{p.source_system}: {p.delete} of {p.live} documents are gone: a sync would delete nothing before"
-            f" --confirm-deletes",
-            "yellow",
-        )
-
-
-BASIS = {
-    "kind": "their kind in this source",
-    "source": "this source",
-    "all": "all sources",
-    "default": "rules of thumb: there is no history yet",
-}
+    else:
+        tables.show_plans(plans, wide=wide)

@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options and arguments that several verbs share."""
 
 from __future__ import annotations
 
@@ -11,9 +11,32 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Words(click.ParamType[str]):
+    """Text as a person typed it. Bytes that are no text in this terminal's encoding are wrong usage."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`value` itself; raises click.BadParameter when it holds bytes that are no text."""
+        text = str(value)
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            self.fail("it holds bytes that are not UTF-8", param, ctx)
+        return text
+
+
+WORDS = Words()
+
+
 def json_option(function: F) -> F:
     """--json: results as one line of JSON on standard output."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")(function)
+
+
+def wide_option(function: F) -> F:
+    """--wide: tables have all their columns."""
+    return click.option("--wide", is_flag=True, help="Show all columns, wider than 80 characters.")(function)
 
 
 def yes_option(function: F) -> F:

@@ -7,12 +7,13 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from kb_pipeline import console
-from kb_pipeline.cli.options import json_option
+from kb_pipeline.cli import tables
+from kb_pipeline.cli.options import WORDS, json_option
 from kb_pipeline.core.errors import SettingsError
 from kb_pipeline.knowledge_base import KnowledgeBase
 
@@ -28,7 +29,7 @@ _rehash_option = click.option("--rehash", is_flag=True, help="Read every object'
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
-@click.option("--source", required=True, help="Source system: lower-case letters, digits, '-' and '_'.")
+@click.option("--source", required=True, type=WORDS, help="Source system: lower-case letters, digits, '-' and '_'.")
 @_confirm_option
 @_rehash_option
 @json_option
@@ -47,13 +48,13 @@ def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool,
         console.err.print(f"could not be read: {name}", markup=False)
     if m.skipped:
         console.err.print(f"{m.skipped} files skipped: their names hold control characters or are not UTF-8")
-    _show_sync(report.sync)
+    tables.show_sync(report.sync)
     _end_braked([report.sync])
 
 
 @click.command()
-@click.argument("names", nargs=-1)
-@click.option("--key", "keys", multiple=True, help="Look at this key of the source alone; may be repeated.")
+@click.argument("names", nargs=-1, type=WORDS)
+@click.option("--key", "keys", multiple=True, type=WORDS, help="Look at this key of the source alone; may be repeated.")
 @click.option("--full", is_flag=True, help="Compare the whole listing, even if it is the one compared last.")
 @_confirm_option
 @_rehash_option
@@ -77,7 +78,7 @@ def sync(
         if as_json:
             console.print_json(report)
         else:
-            _show_sync(report)
+            tables.show_sync(report)
     _end_braked(reports)
 
 
@@ -88,23 +89,6 @@ def _end_braked(reports: Sequence[SyncReport]) -> None:
     for report in reports:
         if report.brake:
             raise deletes_unconfirmed(report.source_system, report.brake)
-
-
-def _show_sync(report: Any) -> None:
-    columns = ("stage", "considered", "done", "reused", "quarantined", "waiting", "seconds")
-    rows = [
-        (name, s["considered"], s["done"], s["reused"], s["quarantined"], s["failed"], s["seconds"])
-        for name, s in report.stages.items()
-    ]
-    runs = "no run" if not report.runs else f"run {report.run_id[:8]}" if report.runs == 1 else f"{report.runs} runs"
-    title = f"{report.source_system}: {runs}, {report.seconds:.1f} s"
-    console.table(title, columns, rows, numbers=columns[1:])
-    console.out.print(
-        f"object reads {report.object_reads}, object writes {report.object_writes}, "
-        f"model calls {report.model_calls}, texts embedded {report.model_texts}"
-    )
-    if not report.object_reads and not any(s["done"] or s["deleted"] or s["failed"] for s in report.stages.values()):
-        console.out.print(f"{report.source_system}: nothing changed")
 
 
 @click.command()

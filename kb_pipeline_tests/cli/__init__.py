@@ -1,0 +1,1 @@
+"""The `kb` command: what it prints, what it ends with."""
