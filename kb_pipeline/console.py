@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -15,7 +16,7 @@ from typing import Any, Literal
 from rich import box
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -107,23 +108,24 @@ def show_error(error: KbError, *, as_json: bool) -> None:
 
 
 @contextmanager
-def progress_shown() -> Iterator[None]:
-    """Show the progress that runs report by log: a live line a stage on a terminal, JSON lines otherwise."""
+def progress_shown(*, as_json: bool = False, setting: str = "plain") -> Iterator[None]:
+    """Show the progress that runs report by log: a bar a source on a terminal, otherwise a line each, as JSON
+    `as_json`. With the `setting` "json" they are JSON on a terminal too."""
     logger = logging.getLogger(PROGRESS_LOGGER)
     level, propagate = logger.level, logger.propagate
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    if err.is_terminal:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20), TimeElapsedColumn())
-        with Progress(*columns, console=err, transient=False) as progress:
-            handler: logging.Handler = _Live(progress)
-            with _attached(logger, handler):
+    try:
+        if err.is_terminal and setting != "json":
+            columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), TimeElapsedColumn())
+            with Progress(*columns, console=err) as progress, _attached(logger, Bars(progress)):
                 yield
-    else:
-        with _attached(logger, _Lines()):
-            yield
-    logger.setLevel(level)
-    logger.propagate = propagate
+        else:
+            with _attached(logger, JsonLines() if as_json or setting == "json" else Lines()):
+                yield
+    finally:
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 @contextmanager
@@ -135,42 +137,60 @@ def _attached(logger: logging.Logger, handler: logging.Handler) -> Iterator[None
         logger.removeHandler(handler)
 
 
-class _Live(logging.Handler):
-    """A bar a source over the whole of its backlog, and one line a stage of the run in progress, rewritten as it goes
-    on; warnings stay above."""
+class Bars(logging.Handler):
+    """A bar a source over the whole of its backlog, which moves with every stage of every run; warnings stay above."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()
         self.progress = progress
-        self.lines: dict[tuple[str, str], Any] = {}
+        self.bars: dict[str, TaskID] = {}
+        self.done: dict[str, int] = {}  # what earlier runs took off the backlog
 
     def emit(self, record: logging.LogRecord) -> None:
-        event, stage = getattr(record, "event", ""), getattr(record, "stage", "")
+        event, source = getattr(record, "event", ""), getattr(record, "source", "")
         if event in ("", "document", "braked"):
             self.progress.console.print(Text(record.getMessage(), style="yellow"))
             return
+        if source not in self.bars:
+            self.bars[source] = self.progress.add_task("", total=None)
+        bar, total = self.bars[source], getattr(record, "total", 0)
         if event == "backlog":
-            self._show_left(record)
+            self.done[source] = max(0, total - getattr(record, "left", 0))
+            self.progress.update(bar, description=record.getMessage(), total=total, completed=self.done[source])
             return
-        name = (getattr(record, "source", ""), stage)
-        if name not in self.lines:
-            self.lines[name] = self.progress.add_task("", total=None)
-        ended = event == "stage"
-        self.progress.update(
-            self.lines[name], description=record.getMessage(), total=1 if ended else None, completed=int(ended)
-        )
-
-    def _show_left(self, record: logging.LogRecord) -> None:
-        name = (getattr(record, "source", ""), "")
-        total, left = getattr(record, "total", 0), getattr(record, "left", 0)
-        if name not in self.lines:
-            self.lines[name] = self.progress.add_task("", total=total)
-        self.progress.update(
-            self.lines[name], description=record.getMessage(), total=total, completed=max(0, total - left)
-        )
+        documents = total if event == "stage" else getattr(record, "documents", 0)
+        at = self.done.get(source, 0) + _of_a_run(getattr(record, "stage", ""), documents, total)
+        self.progress.update(bar, description=record.getMessage(), completed=at)
 
 
-class _Lines(logging.Handler):
+def _of_a_run(stage: str, documents: int, total: int) -> float:
+    """How many whole documents it comes to that `documents` of a run's `total` have passed `stage`: each of the stages
+    is an equal part of each document."""
+    passed = _WORKING.index(stage) if stage in _WORKING else 0
+    return (total * passed + min(documents, total)) / len(_WORKING)
+
+
+_WORKING = ("parse", "chunk", "mask", "embed", "publish")
+
+
+class Lines(logging.Handler):
+    """One plain line each on standard error; how far a stage is, every few seconds."""
+
+    EVERY_SECONDS = 10.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "event", "") == "progress":
+            if time.monotonic() - self.last < self.EVERY_SECONDS:
+                return
+            self.last = time.monotonic()
+        sys.stderr.write(" ".join(record.getMessage().split()) + "\n")
+
+
+class JsonLines(logging.Handler):
     """One JSON object a line on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:

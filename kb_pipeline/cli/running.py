@@ -36,7 +36,7 @@ _rehash_option = click.option("--rehash", is_flag=True, help="Read every object'
 @click.pass_obj
 def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool, rehash: bool, as_json: bool) -> None:
     """Make a source system mirror FOLDER, then sync it. Files gone from FOLDER are deleted from the source."""
-    with console.progress_shown():
+    with console.progress_shown(as_json=as_json, setting=base.settings.progress):
         report = base.ingest(folder, source, confirm_deletes=confirm_deletes, rehash=rehash)
     if as_json:
         console.print_json({**console.plain(report.sync), "mirror": report.mirror})
@@ -72,7 +72,7 @@ def sync(
     """Bring source systems in step: NAMES, or all. With --json one object a source."""
     if keys and len(names) != 1:
         raise click.UsageError("--key needs the name of one source system")
-    with console.progress_shown():
+    with console.progress_shown(as_json=as_json, setting=base.settings.progress):
         reports = base.sync(*names, confirm_deletes=confirm_deletes, rehash=rehash, full=full, keys=list(keys) or None)
     for report in reports:
         if as_json:
@@ -98,7 +98,7 @@ def demo(base: KnowledgeBase, as_json: bool) -> None:
     """Run the main job on about thirty documents of our own and show three searches."""
     from kb_pipeline.demo.showing import run_demo, show_demo
 
-    report = run_demo(base)
+    report = run_demo(base, as_json=as_json)
     if as_json:
         console.print_json(report)
     else:

@@ -46,13 +46,13 @@ class DemoReport:
     searches: list[SearchShown]
 
 
-def run_demo(base: KnowledgeBase) -> DemoReport:
+def run_demo(base: KnowledgeBase, *, as_json: bool = False) -> DemoReport:
     """Run the main job on the demo's documents under KB_HOME/demo; a second run finds nothing to do."""
     started = time.perf_counter()
     base.up(console.err.print)
     folder = base.settings.home / "demo"
     names = _write(folder)
-    with console.progress_shown():
+    with console.progress_shown(as_json=as_json, setting=base.settings.progress):
         reports = [base.ingest(folder / name, name) for name in names]
     changed = any(stage["done"] or stage["deleted"] for r in reports for stage in r.sync.stages.values())
     searches = [SearchShown(s.text, base.search(s.text, limit=2)) for s in SEARCHES]

@@ -7,7 +7,6 @@ are small.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,9 +16,8 @@ from kb_pipeline.core.contracts import Outcome, Place, Stage, Task
 from kb_pipeline.core.errors import DiskFull, EmbeddingUnavailable, ObjectStoreUnavailable, SettingsError
 from kb_pipeline.core.faults import fault_point
 from kb_pipeline.core.planning import plan_batch
+from kb_pipeline.pipeline.progress import Progress
 from kb_pipeline.store.ledger.stages import Ledger
-
-log = logging.getLogger("kb_pipeline.progress")
 
 COMMIT_DOCUMENTS = 64
 COMMIT_ROWS = 4000
@@ -87,10 +85,12 @@ def run_stage(
     commit: Commit | None = None,
     following: Sequence[Stage] = (),
     ahead: dict[str, StageReport] | None = None,
+    before: StageReport | None = None,
 ) -> StageReport:
     """Make `stage` complete for the ledger's source system and report.
 
-    Outcomes may carry those of the `following` stages: they are committed together, and counted in `ahead`. Raises
+    Outcomes may carry those of the `following` stages: they are committed together, and counted in `ahead`. `before` is
+    what an earlier stage counted so of this one. Raises
     ServiceUnavailable when a service that the stage needs is down, SettingsError when a model is not there, LeaseLost
     when another run took over; what was committed until then stays.
     """
@@ -102,14 +102,14 @@ def run_stage(
     waiting: list[Outcome] = []
     failed = 0
     last = time.perf_counter()
-    progress = Progress(stage.name, source)
+    ahead = {} if ahead is None else ahead
+    progress = Progress(stage.name, source, None if ledger.scope is None else len(ledger.scope))
     try:
         for outcome in _outcomes(stage, ledger, executor, report):
             waiting.append(outcome)
             report.add(outcome)
             for after, done in zip(following, outcome.following, strict=False):
-                if ahead is not None:
-                    ahead.setdefault(after.name, StageReport(after.name)).add(done)
+                ahead.setdefault(after.name, StageReport(after.name)).add(done)
             failed += outcome.status == "failed"
             progress.advance(outcome)
             rows = sum(o.rows for o in waiting)
@@ -133,7 +133,9 @@ def run_stage(
     report.failed = max(counts.failed, failed)
     report.considered = counts.considered + report.failed - counts.failed
     report.seconds = round(time.perf_counter() - started, 3)
-    progress.end(report)
+    here = {stage.name: report.done, **{after: counted.done for after, counted in ahead.items()}}
+    report.add_ahead(before)
+    progress.end(here, report.reused, report.quarantined, report.failed, report.seconds)
     return report
 
 
@@ -200,56 +202,3 @@ def _same_work(task: Task, copy: Task) -> Task:
     return replace(
         copy, input=task.input, input_hash=task.input_hash, fingerprint=task.fingerprint, vectors=task.vectors
     )
-
-
-@dataclass(slots=True)
-class Progress:
-    """Says how a stage goes on, as log records: the command line draws them, others print them as lines."""
-
-    stage: str
-    source: str
-    every_seconds: float = 1.0
-    documents: int = 0
-    _last: float = field(default_factory=time.perf_counter)
-
-    def advance(self, outcome: Outcome) -> None:
-        """One more document. Says so at most once in `every_seconds`; a quarantine is said at once."""
-        self.documents += 1
-        if outcome.status != "ok":
-            log.warning(
-                "%s/%s: %s %s: %s",
-                self.source,
-                self.stage,
-                outcome.status,
-                outcome.task.display_name or outcome.task.document_id,
-                outcome.error_class,
-                extra={"event": "document", "stage": self.stage, "source": self.source},
-            )
-        if time.perf_counter() - self._last >= self.every_seconds:
-            self._last = time.perf_counter()
-            self._say("progress")
-
-    def end(self, report: StageReport) -> None:
-        """The stage is complete; one that had nothing to look at says nothing."""
-        if not report.considered:
-            return
-        log.info(
-            "%s/%s: %d done, %d reused, %d quarantined, %d waiting, %.1f s",
-            self.source,
-            self.stage,
-            report.done,
-            report.reused,
-            report.quarantined,
-            report.failed,
-            report.seconds,
-            extra={"event": "stage", "stage": self.stage, "source": self.source, "documents": report.considered},
-        )
-
-    def _say(self, event: str) -> None:
-        log.info(
-            "%s/%s: %d documents so far",
-            self.source,
-            self.stage,
-            self.documents,
-            extra={"event": event, "stage": self.stage, "source": self.source, "documents": self.documents},
-        )

@@ -89,8 +89,10 @@ class SourceRun(RunContext):
         )
         ahead: dict[str, StageReport] = {}
         workers = self.executors.workers(job, self.settings)
-        report = run_stage(stages[name], self._ledger(), workers, None, [stages[later] for later in after], ahead)
-        report.add_ahead(self.state.ahead.pop(name, None))
+        following = [stages[later] for later in after]
+        before = self.state.ahead.get(name)  # taken away once this turn is through: it may be tried again
+        report = run_stage(stages[name], self._ledger(), workers, None, following, ahead, before)
+        self.state.ahead.pop(name, None)
         self.state.ahead.update(ahead)
         return report
 

@@ -8,6 +8,7 @@ KB_EMBEDDING_URLS    overrides embedding.urls, separated by commas
 KB_EMBEDDING_API_KEY key for the embedding service, if it wants one
 KB_PSEUDONYM_KEY     ID:SECRET, for entities that a masking policy replaces by pseudonyms
 KB_PASSWORDS_<SOURCE> passwords of a source system's protected documents, one a line
+KB_PROGRESS          json: progress on standard error as JSON lines, not as plain ones or a bar
 KB_ALERT_WEBHOOK_URL overrides alerts.webhook_url
 KB_NOTIFICATION_QUEUE_URL  overrides notifications.queue_url
 AWS_*                credentials and region for s3:// URLs, as boto3 and obstore read them

@@ -22,6 +22,7 @@ _FROM_ENVIRONMENT_ONLY = (
     "embedding_api_key",
     "pseudonym_key",
     "passwords",
+    "progress",
 )
 
 
@@ -47,6 +48,8 @@ def load_settings(
     raw["embedding_api_key"] = environ.get("KB_EMBEDDING_API_KEY") or None
     raw["pseudonym_key"] = _pseudonym_key(environ.get("KB_PSEUDONYM_KEY"))
     raw["passwords"] = _passwords(environ)
+    raw["progress"] = environ.get("KB_PROGRESS") or "plain"
+    origin["progress"] = "KB_PROGRESS"
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -57,6 +58,7 @@ class Settings(Section):
     embedding_api_key: SecretStr | None = Field(default=None, exclude=True)
     pseudonym_key: PseudonymKey | None = Field(default=None, exclude=True)
     passwords: Mapping[str, tuple[str, ...]] = Field(default_factory=dict, exclude=True, repr=False)
+    progress: Literal["plain", "json"] = Field(default="plain", exclude=True)
 
     @field_validator("sources")
     @classmethod

@@ -145,3 +145,14 @@ def test_plan_tells_of_work_that_other_settings_make_and_of_the_brake(
     assert (plan["delete"], plan["brake"]) == (25, True)
     assert "a sync would delete nothing before --confirm-deletes" in " ".join(workspace.kb("plan", "hr").stdout.split())
     assert workspace.kb("plan", "nonexist").returncode == 3
+
+
+def test_an_ingest_says_in_plain_lines_what_was_done_in_which_turn(filled: tuple[Workspace, Path]) -> None:
+    workspace, folder = filled
+    lines = workspace.kb("ingest", str(folder), "--source", "again").stderr.splitlines()
+    assert [line for line in lines if line.startswith("{")] == []
+    assert any(line.startswith("again/parse: 30 reused, 1 quarantined") for line in lines), lines
+    (folder / "new.md").write_text(NOTE.format(name="something new"))
+    lines = workspace.kb("ingest", str(folder), "--source", "again").stderr.splitlines()
+    assert any(line.startswith("again/parse: 1 parsed, 1 chunked, 1 masked") for line in lines), lines
+    assert [line for line in lines if line.startswith(("again/chunk", "again/mask"))] == []
