@@ -7,6 +7,7 @@ import logging
 import shutil
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -98,13 +99,30 @@ def show_results(results: list[Any]) -> None:
         say("   " + text[:240] + (" …" if len(text) > 240 else ""))
 
 
-def show_error(error: KbError, *, as_json: bool) -> None:
-    """The message and what to do about it; a JSON object with --json."""
+def show_error(error: KbError, *, as_json: bool, source: str = "", debug: bool = False) -> None:
+    """The message and what to do about it, of `source` where several were asked for; a JSON object with --json. With
+    `debug` the traceback goes before it, with every cause."""
+    if debug:
+        told = "".join(traceback.format_exception(_with_causes(error)))
+        err.print(told, markup=False, highlight=False, soft_wrap=True)
     if as_json:
-        print_json({"error": type(error).__name__, "message": error.message, "remedy": error.remedy})
-    err.print(Text("Error: ", style="bold red") + Text(error.message), soft_wrap=True)
+        about = {"source_system": source} if source else {}
+        print_json({"error": type(error).__name__, "message": error.message, "remedy": error.remedy, **about})
+    where = f"{source}: " if source else ""
+    err.print(Text("Error: ", style="bold red") + Text(where + error.message), soft_wrap=True)
     if error.remedy:
         err.print(Text("       " + error.remedy), soft_wrap=True)
+
+
+def _with_causes(error: BaseException) -> BaseException:
+    """`error`, which no longer hides what it was raised from: messages for people leave it out, for it may quote."""
+    at: BaseException | None = error
+    seen: set[int] = set()
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        at.__suppress_context__ = False
+        at = at.__cause__ or at.__context__
+    return error
 
 
 @contextmanager

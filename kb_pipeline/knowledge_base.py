@@ -98,7 +98,8 @@ class KnowledgeBase:
         """Bring the named sources in step, or all: the job of the UI, in this process, until nothing is left to do.
 
         `confirm_deletes` lets deletes pass the brake, `rehash` reads every object's bytes, `full` compares the listing
-        even if it is the last one's, `keys` looks at these keys alone (of one source).
+        even if it is the last one's, `keys` looks at these keys alone (of one source). Raises what stopped a single
+        source; of several SourcesFailed, whose `errors` and `reports` say what became of each.
         """
         from kb_pipeline.defs.running import syncing
 

@@ -14,7 +14,7 @@ import click
 from kb_pipeline import console
 from kb_pipeline.cli import erasing, looking, masking, operating, running
 from kb_pipeline.core.collector import collect_seldom
-from kb_pipeline.core.errors import KbError
+from kb_pipeline.core.errors import KbError, defect
 from kb_pipeline.knowledge_base import KnowledgeBase
 
 
@@ -54,7 +54,7 @@ for _verb in (
 
 
 def main() -> None:
-    """Entry point: errors as messages with a remedy, never a traceback unless --debug."""
+    """Entry point: errors as messages with a remedy, with --debug after a traceback."""
     collect_seldom()
     as_json, debug = "--json" in sys.argv, "--debug" in sys.argv
     try:
@@ -67,17 +67,12 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except KbError as error:
-        if debug:
-            raise
-        console.show_error(error, as_json=as_json)
+        console.show_error(error, as_json=as_json, debug=debug)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(141)
-    except Exception as error:
-        if debug:
-            raise
-        # The last resort: a defect, shown without a message that might quote a document.
-        defect = KbError(f"Unexpected {type(error).__name__}.", "Run it again with --debug for the traceback.")
-        console.show_error(defect, as_json=as_json)
+    except Exception as error:  # noqa: BLE001
+        # The last resort: shown without a message that might quote a document.
+        console.show_error(defect(error), as_json=as_json, debug=debug)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import click
 from kb_pipeline import console
 from kb_pipeline.cli import tables
 from kb_pipeline.cli.options import WORDS, json_option
-from kb_pipeline.core.errors import SettingsError
+from kb_pipeline.core.errors import KbError, SettingsError, SourcesFailed
 from kb_pipeline.knowledge_base import KnowledgeBase
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool,
         report = base.ingest(folder, source, confirm_deletes=confirm_deletes, rehash=rehash)
     if as_json:
         console.print_json({**console.plain(report.sync), "mirror": report.mirror})
-        _end_braked([report.sync])
+        _end(_braked([report.sync]), as_json)
         return
     m = report.mirror
     console.out.print(f"{source}: {m.uploaded} uploaded, {m.unchanged} unchanged, {m.deleted} deleted")
@@ -49,7 +49,7 @@ def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool,
     if m.skipped:
         console.err.print(f"{m.skipped} files skipped: their names hold control characters or are not UTF-8")
     tables.show_sync(report.sync)
-    _end_braked([report.sync])
+    _end(_braked([report.sync]), as_json)
 
 
 @click.command()
@@ -72,23 +72,37 @@ def sync(
     """Bring source systems in step: NAMES, or all. With --json one object a source."""
     if keys and len(names) != 1:
         raise click.UsageError("--key needs the name of one source system")
+    reports: Sequence[SyncReport]
+    errors: Mapping[str, KbError] = {}
     with console.progress_shown(as_json=as_json, setting=base.settings.progress):
-        reports = base.sync(*names, confirm_deletes=confirm_deletes, rehash=rehash, full=full, keys=list(keys) or None)
+        try:
+            reports = base.sync(
+                *names, confirm_deletes=confirm_deletes, rehash=rehash, full=full, keys=list(keys) or None
+            )
+        except SourcesFailed as failed:
+            reports, errors = failed.reports, failed.errors
     for report in reports:
         if as_json:
             console.print_json(report)
         else:
             tables.show_sync(report)
-    _end_braked(reports)
+    _end([*errors.items(), *_braked(reports)], as_json)
 
 
-def _end_braked(reports: Sequence[SyncReport]) -> None:
+def _braked(reports: Sequence[SyncReport]) -> list[tuple[str, KbError]]:
     """Deletes that wait for a word are an error of their own, after everything else was done."""
     from kb_pipeline.pipeline.reports import deletes_unconfirmed
 
-    for report in reports:
-        if report.brake:
-            raise deletes_unconfirmed(report.source_system, report.brake)
+    return [(r.source_system, deletes_unconfirmed(r.source_system, r.brake)) for r in reports if r.brake]
+
+
+def _end(errors: Sequence[tuple[str, KbError]], as_json: bool) -> None:
+    """Show what stopped each source, and end with the exit code of the first."""
+    debug = click.get_current_context().find_root().meta.get("debug", False)
+    for source, error in errors:
+        console.show_error(error, as_json=as_json, source=source, debug=debug)
+    if errors:
+        raise click.exceptions.Exit(errors[0][1].exit_code)
 
 
 @click.command()

@@ -30,6 +30,7 @@
     ├── SettingsError             kb.yaml or the environment is wrong; names the setting and the remedy
     │   └── MissingExtra          an optional package or model is not installed
     ├── SourceBusy                another run holds the source system's lease
+    ├── SourcesFailed             some of several source systems could not be brought in step; holds reports and errors
     ├── DeletesUnconfirmed        a large share of a source is gone; nothing is deleted before someone confirms it
     └── NotFound                  a name given by the caller does not exist
 
@@ -38,6 +39,9 @@ Messages are written here, by us: the text of a document never enters one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class KbError(Exception):
@@ -52,6 +56,13 @@ class KbError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".strip()
+
+
+def defect(error: Exception) -> KbError:
+    """What is said of an exception that nobody expected: its type, for its message might quote a document."""
+    found = KbError(f"Unexpected {type(error).__name__}.", "Run it again with --debug for the traceback.")
+    found.__cause__ = error
+    return found
 
 
 class PermanentError(KbError):
@@ -176,6 +187,26 @@ class SourceBusy(KbError):
     """Another run holds the source system's lease."""
 
     exit_code = 5
+
+
+class SourcesFailed(KbError):
+    """Some of several source systems could not be brought in step. `errors` holds what stopped each, by source, in the
+    order in which they were tried; `reports` what was done for the others. `exit_code` is that of the first error."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message, remedy)
+        self.errors: Mapping[str, KbError] = {}
+        self.reports: Sequence[Any] = ()
+
+    @classmethod
+    def of(cls, errors: Mapping[str, KbError], reports: Sequence[Any]) -> SourcesFailed:
+        """Of at least one error, and the reports of the sources that had none."""
+        told = "; ".join(f"{name}: {error.message}" for name, error in errors.items())
+        message = f"{len(errors)} of {len(errors) + len(reports)} source systems failed: {told}"
+        failed = cls(message, " ".join(dict.fromkeys(error.remedy for error in errors.values() if error.remedy)))
+        failed.errors, failed.reports = errors, reports
+        failed.exit_code = next(iter(errors.values())).exit_code
+        return failed
 
 
 class DeletesUnconfirmed(KbError):

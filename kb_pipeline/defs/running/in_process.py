@@ -79,7 +79,12 @@ def run_sync(settings: Settings, source_system: str, **observing: bool) -> SyncR
                 tags={LAUNCHED_BY: COMMAND_LINE},
             )
         except Failure as failure:
-            raise _cause(failure) from None
+            stopped = _cause(failure)
+            context = stopped.__context__
+            try:
+                raise stopped from None
+            finally:  # raising it here made Dagster's error its context: --debug shows what it was raised from
+                stopped.__context__ = context
         except DagsterExecutionInterruptedError:
             raise KeyboardInterrupt from None
         record = instance.get_run_record_by_id(result.run_id)

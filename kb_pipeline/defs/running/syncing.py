@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kb_pipeline.core.errors import KbError
+from kb_pipeline.core.errors import KbError, SourcesFailed, defect
 from kb_pipeline.operations.alerts import Alert, send
 from kb_pipeline.pipeline import intake
 from kb_pipeline.pipeline.opening import checked, connected, known_sources, no_such_source, object_store
@@ -59,23 +59,27 @@ def ingest(settings: Settings, folder: Path | str, source: str, options: SyncOpt
     return IngestReport(mirrored, sync_source(settings, source, options))
 
 
-def sync(settings: Settings, names: Sequence[str], options: SyncOptions) -> list[SyncReport]:
-    """Sync the named sources, or all. One that fails does not keep the others: its error is raised at the end."""
+def sync(settings: Settings, names: Sequence[str], options: SyncOptions, run: Run | None = None) -> list[SyncReport]:
+    """Sync the named sources, or all. One that fails does not keep the others: what stopped it is raised at the end, of
+    one source as it is, of several as SourcesFailed, which holds the reports of the others."""
     known = known_sources(settings)
     for name in names:
         checked(name)
         if name not in known and not has_objects(settings, name):
             raise no_such_source(name, known)
-    reports, failed = [], []
-    for name in names or known:
+    wanted = list(dict.fromkeys(names)) or known
+    if len(wanted) == 1:
+        return [sync_source(settings, wanted[0], options, run)]
+    reports: list[SyncReport] = []
+    failed: dict[str, KbError] = {}
+    for name in wanted:
         try:
-            reports.append(sync_source(settings, name, options))
-        except KbError as error:
-            if len(names or known) > 1:
-                log.warning("%s: %s", name, error.message)
-            failed.append(error)
+            reports.append(sync_source(settings, name, options, run))
+        except Exception as error:  # noqa: BLE001 - a defect in one source's turn is not the others' either
+            failed[name] = error if isinstance(error, KbError) else defect(error)
+            log.warning("%s: %s", name, failed[name].message)
     if failed:
-        raise failed[0]
+        raise SourcesFailed.of(failed, reports)
     return reports
 
 

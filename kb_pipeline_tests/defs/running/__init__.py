@@ -1,0 +1,1 @@
+"""Syncs from the command line and from Python."""
