@@ -151,11 +151,12 @@ class KnowledgeBase:
         return quarantine.show(self.settings, document, source)
 
     def retry(self, documents: Sequence[str] | None = None, source: str | None = None) -> int:
-        """Let the next sync try quarantined documents again (by id; None means all). Returns how many."""
-        from kb_pipeline.store.views import overview
+        """Let the next sync try quarantined documents again (by id, its beginning, or name; None means all).
 
-        with connected(self.settings) as connection:
-            return overview.retry(connection, documents, source)
+        Returns how many. Raises NotFound, before any is marked, when one is not in quarantine."""
+        from kb_pipeline.operations import quarantine
+
+        return quarantine.retry(self.settings, documents, source)
 
     def verify(self, source: str | None = None, *, deep: bool = False) -> list[Problem]:
         """Check what must always hold, of one source or of all; empty when it does. `deep` reads every artifact too."""

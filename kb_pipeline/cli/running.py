@@ -40,7 +40,7 @@ def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool,
         report = base.ingest(folder, source, confirm_deletes=confirm_deletes, rehash=rehash)
     if as_json:
         console.print_json({**console.plain(report.sync), "mirror": report.mirror})
-        _end(_braked([report.sync]), as_json)
+        _end(_braked([report.sync]), as_json, unread=len(report.mirror.failed))
         return
     m = report.mirror
     console.out.print(f"{source}: {m.uploaded} uploaded, {m.unchanged} unchanged, {m.deleted} deleted")
@@ -49,7 +49,7 @@ def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool,
     if m.skipped:
         console.err.print(f"{m.skipped} files skipped: their names hold control characters or are not UTF-8")
     tables.show_sync(report.sync)
-    _end(_braked([report.sync]), as_json)
+    _end(_braked([report.sync]), as_json, unread=len(m.failed))
 
 
 @click.command()
@@ -96,11 +96,13 @@ def _braked(reports: Sequence[SyncReport]) -> list[tuple[str, KbError]]:
     return [(r.source_system, deletes_unconfirmed(r.source_system, r.brake)) for r in reports if r.brake]
 
 
-def _end(errors: Sequence[tuple[str, KbError]], as_json: bool) -> None:
-    """Show what stopped each source, and end with the exit code of the first."""
+def _end(errors: Sequence[tuple[str, KbError]], as_json: bool, unread: int = 0) -> None:
+    """Show what stopped each source, and end with the exit code of the first; with 1 when files were not read."""
     debug = click.get_current_context().find_root().meta.get("debug", False)
     for source, error in errors:
         console.show_error(error, as_json=as_json, source=source, debug=debug)
+    if unread:
+        raise click.exceptions.Exit(1)
     if errors:
         raise click.exceptions.Exit(errors[0][1].exit_code)
 

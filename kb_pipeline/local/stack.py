@@ -18,6 +18,7 @@ from kb_pipeline.local.processes import HOST
 from kb_pipeline.settings import Settings
 
 _LOCK_SECONDS = 300.0
+_ANOTHER_HOME = "KB_HOME (or --home) to the folder of the stack that runs"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,10 @@ def database_dsn(settings: Settings) -> str:
         record = processes.read_record(postgres.record_path(settings.home))
         if record is not None and processes.is_alive(record):
             return cluster.dsn(settings.home, record.port)
-    raise DatabaseUnavailable("The embedded PostgreSQL is not running.", "Run `kb up`, or set KB_DATABASE_DSN.")
+    raise DatabaseUnavailable(
+        f"The embedded PostgreSQL is not running (KB_HOME is {settings.home}).",
+        f"Run `kb up`, or set {_ANOTHER_HOME}, or KB_DATABASE_DSN.",
+    )
 
 
 def embedding_urls(settings: Settings) -> tuple[str, ...]:
@@ -98,9 +102,9 @@ def embedding_urls(settings: Settings) -> tuple[str, ...]:
         return settings.embedding.urls
     with _explained(settings.home):
         record = processes.read_record(embedding_process.record_path(settings.home))
-    remedy = "Run `kb up`, or set embedding.urls in kb.yaml to a server of your own."
+    remedy = f"Run `kb up`, or set {_ANOTHER_HOME}, or embedding.urls in kb.yaml to a server of your own."
     if record is None or not processes.is_alive(record):
-        raise EmbeddingUnavailable("The local embedding server is not running.", remedy)
+        raise EmbeddingUnavailable(f"The local embedding server is not running (KB_HOME is {settings.home}).", remedy)
     if record.model != settings.embedding.model:
         raise EmbeddingUnavailable(
             f"The local embedding server serves {record.model}, and embedding.model is {settings.embedding.model}.",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kb_pipeline.core.errors import NotFound
-from kb_pipeline.pipeline.opening import connected
+from kb_pipeline.pipeline.opening import connected, known_sources, no_such_source
 from kb_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from kb_pipeline.store.views.finding import Found
     from kb_pipeline.store.views.history import QuarantinedDocument
 
 REMEDIES: Mapping[str, str] = {
@@ -28,6 +29,37 @@ REMEDIES: Mapping[str, str] = {
     "TextRejected": "Look at the log of the embedding server.",
     "UnexpectedError": "Report it: it is a defect of kb_pipeline. Retry after an upgrade.",
 }
+
+
+def retry(settings: Settings, documents: Sequence[str] | None = None, source: str | None = None) -> int:
+    """Let the next sync try again what is in quarantine: `documents` by id, its beginning, or name, or all; of one
+    source or of any. Returns how many. Raises NotFound, before anything is marked, for one that is not there."""
+    from kb_pipeline.store.views import overview
+    from kb_pipeline.store.views.finding import find_document
+
+    known = known_sources(settings)
+    if source is not None and source not in known:
+        raise no_such_source(source, known)
+    with connected(settings) as connection:
+        if documents is None:
+            return overview.retry(connection, None, source)
+        held = [item.document_id for item in overview.quarantined(connection, source, limit=None)]
+        wanted = []
+        for text in documents:
+            found = text
+            if not any(one.startswith(text) for one in held):
+                found = _named(text, lambda name: find_document(connection, name, source)).document_id
+                if found not in held:
+                    raise NotFound(f"{text} is not in quarantine.", f"`kb history {found[:12]}` shows how it stands.")
+            wanted.append(found)
+        return overview.retry(connection, wanted, source)
+
+
+def _named(text: str, find: Callable[[str], Found]) -> Found:
+    try:
+        return find(text)
+    except NotFound as error:
+        raise NotFound(f"{text}: {error.message}", "`kb quarantine list` shows what is there.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Observation:
             others = choose_scope(connection, source, chain, limit)
             chosen = list(dict.fromkeys([*chosen, *others]))[: max(limit, len(chosen))]
         self.run.state.scope = chosen
-        self._name(chosen)
+        self._name([*chosen, *looked.unread])  # what could not be read is shown by its name too
         fault_point("raw.named")
         done = sum(looked.changes.values())
         report.considered = report.rows = seen.listed if seen else looked.looked_at

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
+from typing import get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from kb_pipeline.core.errors import SettingsError
-from kb_pipeline.settings.policy import PseudonymKey
+from kb_pipeline.settings.policy import ENTITIES, PseudonymKey
 from kb_pipeline.settings.root import Settings
 
 _PASSWORDS = "KB_PASSWORDS_"
@@ -119,7 +122,53 @@ def _explain(error: ValidationError, path: Path, origin: Mapping[str, str]) -> S
         where = ".".join(str(part) for part in item["loc"]) or "(top level)"
         place = next((name for setting, name in origin.items() if f"{where}.".startswith(f"{setting}.")), str(path))
         places.add(place)
-        lines.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
+        lines.append(f"{where}: {_wrong(item)}")
     wrong = " and ".join(sorted(places))
     count = f"{len(lines)} invalid setting{'s' if len(lines) > 1 else ''}"
-    return SettingsError(f"{count} in {wrong}: {'; '.join(lines)}.", f"Correct {wrong} and try again.")
+    told = "; ".join(lines)
+    end = "" if told.endswith("?") else "."
+    return SettingsError(f"{count} in {wrong}: {told}{end}", f"Correct {wrong} and try again.")
+
+
+def _wrong(item: ErrorDetails) -> str:
+    """What is wrong at one place, and for a name that is not known the one that was meant."""
+    if item["type"] == "extra_forbidden":
+        return f"there is no such setting{_meant(str(item['loc'][-1]), item['loc'][:-1])}"
+    if item["loc"][-1] == "[key]":
+        close = _closest(str(item["loc"][-2]), ENTITIES)
+        return f"there is no such name; did you mean {close}?" if close else item["msg"]
+    return item["msg"].removeprefix("Value error, ")
+
+
+def _meant(name: str, place: tuple[int | str, ...]) -> str:
+    """What to say of a name that is none at this place: the one that was meant here, the section that it belongs to, or
+    what there is here."""
+    there = list(_settings_at(place))
+    if close := _closest(name, there):
+        return f"; did you mean {close}?"
+    for section, field in Settings.model_fields.items():
+        model = _model_in(field.annotation)
+        if not field.exclude and model and section != "sources" and name in model.model_fields:
+            return f"; did you mean {section}.{name}?"
+    return f": known are {', '.join(there)}"
+
+
+def _closest(name: str, known: Sequence[str]) -> str | None:
+    begun = [one for one in known if len(name) > 2 and (one.startswith(name) or name.startswith(one))]
+    return next(iter(begun or get_close_matches(name, known, 1)), None)
+
+
+def _settings_at(place: tuple[int | str, ...]) -> Iterator[str]:
+    """Names of the settings that a section may hold. Between a model and the next stand names of the user's."""
+    model: type[BaseModel] = Settings
+    for part in place:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation) or model
+    return (name for name, field in model.model_fields.items() if not field.exclude)
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """The model that a setting's type holds: itself, or in a map, a list or an alternative."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)

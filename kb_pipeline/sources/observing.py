@@ -16,7 +16,7 @@ from kb_pipeline.core.errors import (
     UnusableKey,
 )
 from kb_pipeline.core.faults import fault_point
-from kb_pipeline.core.identity import hash_stream
+from kb_pipeline.core.identity import document_id, hash_stream
 from kb_pipeline.core.media_type import HEAD_BYTES, detect
 from kb_pipeline.core.planning import Change, change_of
 from kb_pipeline.store.database import Connection
@@ -32,13 +32,14 @@ BATCH = 200
 @dataclass(slots=True)
 class Observed:
     """What looking at hinted keys told. `changes` counts documents by planning.Change, `documents` are the ids of those
-    that were read, `absent` the keys that are not there."""
+    that were read, `unread` of those that could not be, `absent` the keys that are not there."""
 
     looked_at: int = 0
     quarantined: int = 0
     failed: int = 0
     changes: dict[Change, int] = field(default_factory=dict)
     documents: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
 
     def count(self, observations: Sequence[Observation]) -> None:
@@ -75,6 +76,7 @@ class Looker:
                     break
                 observations = self._classified(self._observations(readers, hints, counts))
                 counts.documents += record(self.connection, self.lease, self.run_id, observations)
+                counts.unread += [document_id(source, o.seen.key) for o in observations if o.version is None]
                 fault_point("raw.recorded")
                 counts.count(observations)
         return counts

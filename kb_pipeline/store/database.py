@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -11,30 +12,51 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from kb_pipeline.core.errors import DatabaseUnavailable, DiskFull
+from kb_pipeline.core.errors import DatabaseUnavailable, DiskFull, SettingsError
 
 Connection = psycopg.Connection[TupleRow]
 
 MINIMUM_PGVECTOR = (0, 8, 4)
 IDLE_SECONDS = 300
 MIGRATION_LOCK = 0x6B625F6D  # "kb_m": one migrator at a time, whatever the number of runs that start together
+_CORRECT = "Correct KB_DATABASE_DSN: postgresql://USER:PASSWORD@HOST:PORT/NAME, or host=... port=... dbname=..."
 _REMEDY = "Run `kb up` for the embedded database, or correct KB_DATABASE_DSN."
 
 
-def connect(dsn: str, *, autocommit: bool = True) -> Connection:
-    """One connection. Raises DatabaseUnavailable with a message that holds no password.
+def connect(dsn: str, *, autocommit: bool = True, connect_seconds: int = 10) -> Connection:
+    """One connection. Raises DatabaseUnavailable with a message that holds no password, SettingsError for a `dsn` that
+    can lead to no server.
 
     A run that is suspended in the middle of a transaction keeps its locks: the server ends such a one after a while.
     """
+    _check_port(dsn)
     try:
-        connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10, application_name="kb_pipeline")
+        connection = psycopg.connect(
+            dsn, autocommit=True, connect_timeout=connect_seconds, application_name="kb_pipeline"
+        )
         connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}")
         connection.autocommit = autocommit
         return connection
-    except psycopg.ProgrammingError:
-        raise DatabaseUnavailable("KB_DATABASE_DSN is not a valid connection string.", _REMEDY) from None
     except psycopg.OperationalError as error:
+        if option := _BAD_OPTION.search(str(error)):
+            raise SettingsError(f"KB_DATABASE_DSN: {option[1]} has no such value.", _CORRECT) from None
         raise DatabaseUnavailable(f"PostgreSQL at {describe(dsn)} {_reason(error)}.", _REMEDY) from None
+
+
+# What libpq says of an option before it asks for any server: invalid sslmode value: "hunter2"
+_BAD_OPTION = re.compile(r"connection is bad: invalid (\w+) value: ")
+
+
+def _check_port(dsn: str) -> None:
+    """Raise SettingsError for what is no connection string, or names no port: libpq says so only when it connects, and
+    of some in words about the host."""
+    try:
+        port = psycopg.conninfo.conninfo_to_dict(dsn).get("port")
+    except psycopg.ProgrammingError:
+        raise SettingsError("KB_DATABASE_DSN is not a valid connection string.", _CORRECT) from None
+    for one in str(port or "").split(","):
+        if one and not (one.isascii() and one.isdigit() and 0 < int(one) < 65536):
+            raise SettingsError("KB_DATABASE_DSN: its port is no number from 1 to 65535.", _CORRECT)
 
 
 @contextmanager

@@ -8,6 +8,9 @@ import pytest
 from rich.console import Console
 
 from kb_pipeline import console
+from kb_pipeline_tests.defs.conftest import _template, base, dsn, instance, new_database, server_dsn, stub
+
+__all__ = ["_template", "base", "dsn", "instance", "new_database", "server_dsn", "stub"]
 
 
 @pytest.fixture

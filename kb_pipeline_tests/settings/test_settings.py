@@ -192,3 +192,29 @@ def test_names_of_sources(name: str) -> None:
 def test_what_cannot_name_a_source(name: str) -> None:
     with pytest.raises(ValueError, match="lower-case letters"):
         check_source_name(name)
+
+
+MEANT = {
+    "emebdding: {urls: []}": "emebdding: there is no such setting; did you mean embedding?",
+    "limits: {second: 1}": "limits.second: there is no such setting; did you mean seconds?",
+    "sources: {hr: {maksing: {}}}": "sources.hr.maksing: there is no such setting; did you mean masking?",
+    "sources: {hr: {access: [{match: '*', group: [a]}]}}": "0.group: there is no such setting; did you mean groups?",
+    "object_store: {clear_encryption: {algoritm: AES256}}": "did you mean algorithm?",
+    "max_tokens: 100": "max_tokens: there is no such setting; did you mean chunking.max_tokens?",
+    "lease: {colour: red}": "lease.colour: there is no such setting: known are wait_seconds, ttl_seconds",
+    "defaults: {masking: {PHONE: mask}}": "did you mean PHONE_NUMBER?",
+}
+
+
+@pytest.mark.parametrize("text", MEANT)
+def test_a_misspelt_setting_is_told_what_was_meant(load, text: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(SettingsError) as caught:
+        load(text)
+    assert MEANT[text] in caught.value.message
+
+
+def test_progress_is_plain_unless_the_environment_says_otherwise(load) -> None:  # type: ignore[no-untyped-def]
+    assert load().progress == "plain"
+    assert load("", {"KB_PROGRESS": "json"}).progress == "json"
+    with pytest.raises(SettingsError, match="KB_PROGRESS"):
+        load("", {"KB_PROGRESS": "loud"})

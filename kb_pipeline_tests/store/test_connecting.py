@@ -7,7 +7,7 @@ import socket
 import psycopg
 import pytest
 
-from kb_pipeline.core.errors import DatabaseUnavailable, DiskFull, KbError
+from kb_pipeline.core.errors import DatabaseUnavailable, DiskFull, KbError, SettingsError
 from kb_pipeline.store.database import connect, database_errors, describe
 
 
@@ -42,10 +42,31 @@ def test_a_database_that_is_not_there(dsn: str) -> None:
 
 
 @pytest.mark.parametrize("garbage", ["hunter2", "postgresql://kb:hunter2@[::1", "password='hunter2", "a=b hunter2=c"])
-def test_what_is_no_connection_string_at_all(garbage: str) -> None:
-    message = refusal(garbage)
-    assert "not a valid connection string" in message
-    assert "hunter2" not in message
+def test_what_is_no_connection_string_at_all_is_a_wrong_setting(garbage: str) -> None:
+    with pytest.raises(SettingsError, match="KB_DATABASE_DSN is not a valid connection string") as caught:
+        connect(garbage)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://kb:hunter2@no-such-host.invalid:abc/kb",
+        "postgresql://kb:hunter2@127.0.0.1:99999/kb",
+        "host=127.0.0.1 port=0 password=hunter2",
+        "host=127.0.0.1 port=-3",
+        "host=127.0.0.1,127.0.0.1 port=5432,x",
+    ],
+)
+def test_a_bad_port_is_a_wrong_setting_and_no_unreachable_server(dsn: str) -> None:
+    with pytest.raises(SettingsError, match="KB_DATABASE_DSN: its port is no number") as caught:
+        connect(dsn)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_bad_option_is_a_wrong_setting_too() -> None:
+    with pytest.raises(SettingsError, match="KB_DATABASE_DSN: sslmode has no such value"):
+        connect("host=127.0.0.1 port=5432 sslmode=hunter2")
 
 
 def test_a_host_that_does_not_resolve() -> None:

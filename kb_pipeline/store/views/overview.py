@@ -77,8 +77,10 @@ def spaces(connection: Connection) -> list[SpaceOverview]:
     return counted
 
 
-def quarantined(connection: Connection, source_system: str | None = None, limit: int = 1000) -> list[Quarantined]:
-    """Documents in quarantine, the newest first."""
+def quarantined(
+    connection: Connection, source_system: str | None = None, limit: int | None = 1000
+) -> list[Quarantined]:
+    """Documents in quarantine, the newest first (None: all of them)."""
     rows = connection.execute(
         "SELECT d.document_id, d.source_system, coalesce(d.display_name, d.document_id), coalesce(d.media_type, ''),"
         " s.stage, coalesce(s.error_class, ''), coalesce(s.error_message, ''), s.attempts, s.updated_at"
