@@ -11,13 +11,14 @@ from kb_pipeline.local.stack import ServiceStatus
 from kb_pipeline.operations import querying
 from kb_pipeline.operations.querying import Status
 from kb_pipeline.pipeline.opening import connected, known_sources
-from kb_pipeline.settings import Settings, load_settings
+from kb_pipeline.settings import Settings, load_settings, settings_path
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kb_pipeline.auditing import AuditReport
     from kb_pipeline.masking import MaskedSample
+    from kb_pipeline.operations.beginning import Begun
     from kb_pipeline.operations.doctor import Finding
     from kb_pipeline.operations.forecasting import SourcePlan
     from kb_pipeline.operations.maintenance import Forgotten, KnownSource
@@ -56,6 +57,15 @@ class KnowledgeBase:
         if self._settings is None:
             self._settings = load_settings(config=self._config, home=self._home)
         return self._settings
+
+    def init(self, place: str | None = None, source: str | None = None, *, force: bool = False) -> Begun:
+        """Write a commented settings file for a folder of one's own, or a bucket (`place`), with one source system.
+
+        Raises SettingsError when it is there already (unless `force`) or cannot be written, NotFound for no folder.
+        """
+        from kb_pipeline.operations.beginning import begin
+
+        return begin(settings_path(config=self._config), place, source, overwrite=force)
 
     def up(self, on_event: Callable[[str], None] = _silent) -> list[ServiceStatus]:
         """Start what the embedded stack lacks, and bring the schema up to date."""

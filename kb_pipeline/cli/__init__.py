@@ -13,6 +13,7 @@ import click
 
 from kb_pipeline import console
 from kb_pipeline.cli import erasing, looking, masking, operating, running
+from kb_pipeline.cli.helping import explain
 from kb_pipeline.core.collector import collect_seldom
 from kb_pipeline.core.errors import KbError, defect
 from kb_pipeline.knowledge_base import KnowledgeBase
@@ -31,6 +32,7 @@ def kb(context: click.Context, home: str | None, config: str | None, debug: bool
 
 
 for _verb in (
+    operating.init,
     operating.up,
     operating.down,
     looking.status,
@@ -51,6 +53,7 @@ for _verb in (
     running.dev,
 ):
     kb.add_command(_verb)
+explain(kb)
 
 
 def main() -> None:

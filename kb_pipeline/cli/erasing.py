@@ -6,7 +6,8 @@ import click
 
 from kb_pipeline import console
 from kb_pipeline.cli import tables
-from kb_pipeline.cli.options import WORDS, confirmed, json_option, yes_option
+from kb_pipeline.cli.completing import DOCUMENT, SOURCE
+from kb_pipeline.cli.options import confirmed, json_option, yes_option
 from kb_pipeline.knowledge_base import KnowledgeBase
 
 
@@ -24,8 +25,8 @@ def gc(base: KnowledgeBase, apply: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("document", type=WORDS)
-@click.option("--source", type=WORDS, help="Only this source system.")
+@click.argument("document", type=DOCUMENT)
+@click.option("--source", type=SOURCE, help="Only this source system.")
 @yes_option
 @json_option
 @click.pass_obj
@@ -63,7 +64,7 @@ def source_list(base: KnowledgeBase, as_json: bool) -> None:
 
 
 @source.command("add")
-@click.argument("name", type=WORDS)
+@click.argument("name", type=SOURCE)
 @json_option
 @click.pass_obj
 def source_add(base: KnowledgeBase, name: str, as_json: bool) -> None:
@@ -76,7 +77,7 @@ def source_add(base: KnowledgeBase, name: str, as_json: bool) -> None:
 
 
 @source.command("remove")
-@click.argument("name", type=WORDS)
+@click.argument("name", type=SOURCE)
 @yes_option
 @json_option
 @click.pass_obj

@@ -6,6 +6,7 @@ import click
 
 from kb_pipeline import console
 from kb_pipeline.cli import tables
+from kb_pipeline.cli.completing import DOCUMENT, SOURCE
 from kb_pipeline.cli.options import WORDS, json_option, wide_option
 from kb_pipeline.knowledge_base import KnowledgeBase
 
@@ -28,8 +29,8 @@ def status(base: KnowledgeBase, wide: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("document", type=WORDS)
-@click.option("--source", type=WORDS, help="Only this source system.")
+@click.argument("document", type=DOCUMENT)
+@click.option("--source", type=SOURCE, help="Only this source system.")
 @wide_option
 @json_option
 @click.pass_obj
@@ -44,7 +45,7 @@ def history(base: KnowledgeBase, document: str, source: str | None, wide: bool, 
 
 @click.command()
 @click.argument("text", type=WORDS)
-@click.option("--source", type=WORDS, help="Only this source system.")
+@click.option("--source", type=SOURCE, help="Only this source system.")
 @click.option("--limit", default=5, show_default=True, type=click.IntRange(1, 200))
 @json_option
 @click.pass_obj
@@ -65,7 +66,7 @@ def quarantine() -> None:
 
 
 @quarantine.command("list")
-@click.option("--source", type=WORDS, help="Only this source system.")
+@click.option("--source", type=SOURCE, help="Only this source system.")
 @wide_option
 @json_option
 @click.pass_obj
@@ -79,8 +80,8 @@ def quarantine_list(base: KnowledgeBase, source: str | None, wide: bool, as_json
 
 
 @quarantine.command("show")
-@click.argument("document", type=WORDS)
-@click.option("--source", type=WORDS, help="Only this source system.")
+@click.argument("document", type=DOCUMENT)
+@click.option("--source", type=SOURCE, help="Only this source system.")
 @json_option
 @click.pass_obj
 def quarantine_show(base: KnowledgeBase, document: str, source: str | None, as_json: bool) -> None:
@@ -93,8 +94,8 @@ def quarantine_show(base: KnowledgeBase, document: str, source: str | None, as_j
 
 
 @quarantine.command("retry")
-@click.argument("documents", nargs=-1, type=WORDS)
-@click.option("--source", type=WORDS, help="All of this source system.")
+@click.argument("documents", nargs=-1, type=DOCUMENT)
+@click.option("--source", type=SOURCE, help="All of this source system.")
 @click.option("--all", "everything", is_flag=True, help="All of every source system.")
 @json_option
 @click.pass_obj

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from kb_pipeline import console
-from kb_pipeline.cli.options import WORDS, json_option
+from kb_pipeline.cli.completing import SOURCE
+from kb_pipeline.cli.options import json_option
 from kb_pipeline.knowledge_base import KnowledgeBase
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=click.File(encoding="utf-8"), default="-")
-@click.option("--source", type=WORDS, help="The source system whose policy holds (default: the defaults of kb.yaml).")
+@click.option("--source", type=SOURCE, help="The source system whose policy holds (default: the defaults of kb.yaml).")
 @json_option
 @click.pass_obj
 def mask(base: KnowledgeBase, file: TextIO, source: str | None, as_json: bool) -> None:

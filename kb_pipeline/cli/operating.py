@@ -1,4 +1,4 @@
-"""Verbs that keep an installation well: up, down, doctor, verify, plan."""
+"""Verbs that make an installation and keep it well: init, up, down, doctor, verify, plan."""
 
 from __future__ import annotations
 
@@ -6,9 +6,27 @@ import click
 
 from kb_pipeline import console
 from kb_pipeline.cli import tables
+from kb_pipeline.cli.completing import SOURCE
 from kb_pipeline.cli.options import WORDS, json_option, wide_option
 from kb_pipeline.knowledge_base import KnowledgeBase
 from kb_pipeline.local.stack import ServiceStatus
+
+
+@click.command()
+@click.argument("place", metavar="[FOLDER|URL]", required=False, type=WORDS)
+@click.option("--source", type=WORDS, help="Name of the source system (default: from the folder's name).")
+@click.option("--force", is_flag=True, help="Write the file anew if it is there.")
+@json_option
+@click.pass_obj
+def init(base: KnowledgeBase, place: str | None, source: str | None, force: bool, as_json: bool) -> None:
+    """Write a commented kb.yaml for a FOLDER of your own documents, or for a bucket: s3://BUCKET/PREFIX."""
+    begun = base.init(place, source, force=force)
+    if as_json:
+        console.print_json(begun)
+        return
+    console.say(f"{begun.path} written: source system {begun.source_system}. What to type next:")
+    for command in begun.next:
+        console.say(f"  {command}")
 
 
 @click.command()
@@ -52,7 +70,7 @@ def doctor(base: KnowledgeBase, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("source", metavar="[NAME]", required=False, type=WORDS)
+@click.argument("source", metavar="[NAME]", required=False, type=SOURCE)
 @click.option("--deep", is_flag=True, help="Read every current artifact, and list the objects and the source too.")
 @click.option("--repair", is_flag=True, help="Mend what can be mended, at once or by the next sync.")
 @wide_option
@@ -81,7 +99,7 @@ SHOWN = ("check", "source_system", "document", "document_id", "detail", "repaira
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=WORDS)
+@click.argument("names", nargs=-1, type=SOURCE)
 @wide_option
 @json_option
 @click.pass_obj

@@ -13,6 +13,7 @@ import click
 
 from kb_pipeline import console
 from kb_pipeline.cli import tables
+from kb_pipeline.cli.completing import SOURCE
 from kb_pipeline.cli.options import WORDS, json_option
 from kb_pipeline.core.errors import KbError, SettingsError, SourcesFailed
 from kb_pipeline.knowledge_base import KnowledgeBase
@@ -29,7 +30,7 @@ _rehash_option = click.option("--rehash", is_flag=True, help="Read every object'
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
-@click.option("--source", required=True, type=WORDS, help="Source system: lower-case letters, digits, '-' and '_'.")
+@click.option("--source", required=True, type=SOURCE, help="Source system: lower-case letters, digits, '-' and '_'.")
 @_confirm_option
 @_rehash_option
 @json_option
@@ -53,7 +54,7 @@ def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool,
 
 
 @click.command()
-@click.argument("names", nargs=-1, type=WORDS)
+@click.argument("names", nargs=-1, type=SOURCE)
 @click.option("--key", "keys", multiple=True, type=WORDS, help="Look at this key of the source alone; may be repeated.")
 @click.option("--full", is_flag=True, help="Compare the whole listing, even if it is the one compared last.")
 @_confirm_option

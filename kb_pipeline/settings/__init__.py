@@ -16,7 +16,7 @@ AWS_*                credentials and region for s3:// URLs, as boto3 and obstore
 
 from __future__ import annotations
 
-from kb_pipeline.settings.loading import load_settings
+from kb_pipeline.settings.loading import load_settings, settings_path
 from kb_pipeline.settings.policy import ENTITIES, MaskingPolicy, NamedEntityModel, PseudonymKey, strictest
 from kb_pipeline.settings.root import SOURCE_NAME, Settings, check_source_name
 from kb_pipeline.settings.sections import (
@@ -63,5 +63,6 @@ __all__ = [
     "Strategy",
     "check_source_name",
     "load_settings",
+    "settings_path",
     "strictest",
 ]

@@ -37,8 +37,7 @@ def load_settings(
     Raises SettingsError naming the file, the setting and the remedy.
     """
     environ = os.environ if environ is None else environ
-    named = config or (Path(environ["KB_CONFIG"]) if environ.get("KB_CONFIG") else None)
-    path = named or Path("kb.yaml")
+    named, path = _named(environ, config), settings_path(environ, config)
     if named and not named.is_file():
         raise SettingsError(f"KB_CONFIG names {named}, and there is no such file.", "Correct KB_CONFIG or unset it.")
     raw = _read_yaml(path) if path.is_file() else {}
@@ -57,6 +56,15 @@ def load_settings(
         return Settings.model_validate(raw)
     except ValidationError as error:
         raise _explain(error, path, origin) from None
+
+
+def settings_path(environ: Mapping[str, str] | None = None, config: Path | None = None) -> Path:
+    """The settings file: `config`, else KB_CONFIG, else kb.yaml in the working directory. It need not be there."""
+    return _named(os.environ if environ is None else environ, config) or Path("kb.yaml")
+
+
+def _named(environ: Mapping[str, str], config: Path | None) -> Path | None:
+    return config or (Path(environ["KB_CONFIG"]) if environ.get("KB_CONFIG") else None)
 
 
 def _passwords(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

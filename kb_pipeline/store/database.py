@@ -23,9 +23,11 @@ _CORRECT = "Correct KB_DATABASE_DSN: postgresql://USER:PASSWORD@HOST:PORT/NAME, 
 _REMEDY = "Run `kb up` for the embedded database, or correct KB_DATABASE_DSN."
 
 
-def connect(dsn: str, *, autocommit: bool = True, connect_seconds: int = 10) -> Connection:
+def connect(
+    dsn: str, *, autocommit: bool = True, connect_seconds: int = 10, most_seconds: int | None = None
+) -> Connection:
     """One connection. Raises DatabaseUnavailable with a message that holds no password, SettingsError for a `dsn` that
-    can lead to no server.
+    can lead to no server. `most_seconds` is what a statement may take.
 
     A run that is suspended in the middle of a transaction keeps its locks: the server ends such a one after a while.
     """
@@ -35,6 +37,8 @@ def connect(dsn: str, *, autocommit: bool = True, connect_seconds: int = 10) -> 
             dsn, autocommit=True, connect_timeout=connect_seconds, application_name="kb_pipeline"
         )
         connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}")
+        if most_seconds is not None:
+            connection.execute(f"SET statement_timeout = {most_seconds * 1000}")
         connection.autocommit = autocommit
         return connection
     except psycopg.OperationalError as error:

@@ -48,6 +48,21 @@ def find_document(connection: Connection, text: str, source: str | None = None) 
     raise NotFound(f"{where} document of that id or name.", "Name it as searches show it (SOURCE/NAME), or by its id.")
 
 
+def names_beginning(connection: Connection, beginning: str, source: str | None, limit: int) -> list[str]:
+    """Masked names of live documents that begin so, with their source system when `beginning` has it; ids when no name
+    does. At most `limit`."""
+    for shown in ("display_name", "source_system || '/' || display_name", "document_id"):
+        rows = connection.execute(
+            f"SELECT DISTINCT {shown} FROM kb.document WHERE starts_with({shown}, %(beginning)s)"  # noqa: S608
+            " AND deleted_at IS NULL AND (%(source)s::text IS NULL OR source_system = %(source)s)"
+            " ORDER BY 1 LIMIT %(limit)s",
+            {"beginning": beginning, "source": source, "limit": limit},
+        ).fetchall()
+        if rows:
+            return [row[0] for row in rows]
+    return []
+
+
 def _by_key(connection: Connection, text: str, source: str | None) -> list[Found]:
     """By id, or by the key that makes the id: so a tombstone, whose key is gone, is found too."""
     names = [source] if source else [row[0] for row in connection.execute("SELECT source_system FROM kb.source")]
