@@ -39,17 +39,16 @@ def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool,
     """Make a source system mirror FOLDER, then sync it. Files gone from FOLDER are deleted from the source."""
     with console.progress_shown(as_json=as_json, setting=base.settings.progress):
         report = base.ingest(folder, source, confirm_deletes=confirm_deletes, rehash=rehash)
-    if as_json:
-        console.print_json({**console.plain(report.sync), "mirror": report.mirror})
-        _end(_braked([report.sync]), as_json, unread=len(report.mirror.failed))
-        return
     m = report.mirror
-    console.out.print(f"{source}: {m.uploaded} uploaded, {m.unchanged} unchanged, {m.deleted} deleted")
     for name in m.failed:
-        console.err.print(f"could not be read: {name}", markup=False)
+        console.err.print(f"could not be read: {name}", markup=False, highlight=False, soft_wrap=True)
     if m.skipped:
         console.err.print(f"{m.skipped} files skipped: their names hold control characters or are not UTF-8")
-    tables.show_sync(report.sync)
+    if as_json:
+        console.print_json({**console.plain(report.sync), "mirror": m})
+    else:
+        console.say(f"{source}: {m.uploaded} uploaded, {m.unchanged} unchanged, {m.deleted} deleted")
+        tables.show_sync(report.sync)
     _end(_braked([report.sync]), as_json, unread=len(m.failed))
 
 
@@ -87,7 +86,7 @@ def sync(
             console.print_json(report)
         else:
             tables.show_sync(report)
-    _end([*errors.items(), *_braked(reports)], as_json)
+    _end([*errors.items(), *_braked(reports)], as_json, several=len(reports) + len(errors) > 1)
 
 
 def _braked(reports: Sequence[SyncReport]) -> list[tuple[str, KbError]]:
@@ -97,11 +96,12 @@ def _braked(reports: Sequence[SyncReport]) -> list[tuple[str, KbError]]:
     return [(r.source_system, deletes_unconfirmed(r.source_system, r.brake)) for r in reports if r.brake]
 
 
-def _end(errors: Sequence[tuple[str, KbError]], as_json: bool, unread: int = 0) -> None:
-    """Show what stopped each source, and end with the exit code of the first; with 1 when files were not read."""
+def _end(errors: Sequence[tuple[str, KbError]], as_json: bool, *, several: bool = False, unread: int = 0) -> None:
+    """Show what stopped each source, with its name if there are `several`. End with the exit code of the first, or with
+    1 when files were not read."""
     debug = click.get_current_context().find_root().meta.get("debug", False)
     for source, error in errors:
-        console.show_error(error, as_json=as_json, source=source, debug=debug)
+        console.show_error(error, as_json=as_json, source=source if several else "", debug=debug)
     if unread:
         raise click.exceptions.Exit(1)
     if errors:

@@ -13,6 +13,10 @@ import pytest
 
 from kb_pipeline import cli
 from kb_pipeline.cli import kb
+from kb_pipeline.pipeline.reports import IngestReport, SyncReport, no_stages
+from kb_pipeline.sources.mirror import MirrorReport
+
+BRAKE = {"gone": 28, "live": 31}
 
 
 class Ended(NamedTuple):
@@ -108,3 +112,25 @@ def test_lines_that_cannot_be_masked_are_wrong_usage(line: bytes) -> None:
     done = click.testing.CliRunner().invoke(kb, ["mask"], input=line)
     assert done.exit_code == 2
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("failed", "brake", "code"), [([], None, 0), (["a.pdf"], None, 1), ([], BRAKE, 6)])
+@pytest.mark.parametrize("as_json", [(), ("--json",)], ids=["plain", "json"])
+def test_an_ingest_that_could_not_read_something_names_it_and_ends_with_1(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failed: list[str],
+    brake: dict[str, int] | None,
+    code: int,
+    as_json: tuple[str, ...],
+) -> None:
+    report = IngestReport(MirrorReport(failed=failed), SyncReport("hr", listed=3, stages=no_stages(3), brake=brake))
+    monkeypatch.setattr("kb_pipeline.knowledge_base.KnowledgeBase.ingest", lambda *_, **__: report)
+    monkeypatch.chdir(tmp_path)
+    done = click.testing.CliRunner().invoke(kb, ["ingest", str(tmp_path), "--source", "hr", *as_json])
+    assert done.exit_code == code
+    assert [line for line in done.stderr.splitlines() if "a.pdf" in line] == [
+        f"could not be read: {name}" for name in failed
+    ]
+    if as_json:
+        assert json.loads(done.stdout.splitlines()[0])["mirror"]["failed"] == failed

@@ -109,8 +109,8 @@ def test_a_wrong_port_password_database_or_no_dsn_at_all(
     fails(workspace, *ingest, code=4, env=changed(password="hunter2"), says=(setting, "refuses the user or password"))
     fails(workspace, *ingest, code=4, env=changed(dbname="elsewhere"), says=(setting, "no such database"))
     garbage = {"KB_DATABASE_DSN": "hunter2 is not a dsn"}
-    fails(workspace, *ingest, code=4, env=garbage, says=(setting, "not a valid connection string"))
-    fails(workspace, "status", code=4, env=garbage, says=(setting, "not a valid connection string"))
+    fails(workspace, *ingest, code=3, env=garbage, says=(setting, "not a valid connection string"))
+    fails(workspace, "status", code=3, env=garbage, says=(setting, "not a valid connection string"))
     completes(workspace, ingest=folder)
 
 
