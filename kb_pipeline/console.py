@@ -88,6 +88,11 @@ def say(text: str, style: str = "") -> None:
     out.print(text, style=style, markup=False, highlight=False, soft_wrap=not out.is_terminal)
 
 
+def note(text: str) -> None:
+    """A line on standard error, whole: what goes on, beside the results."""
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def show_results(results: list[Any]) -> None:
     """Passages with where they stand."""
     for r in results:
@@ -170,7 +175,7 @@ class Bars(logging.Handler):
             self.progress.console.print(Text(record.getMessage(), style="yellow"))
             return
         if source not in self.bars:
-            self.bars[source] = self.progress.add_task("", total=None)
+            self.bars[source] = self.progress.add_task(record.getMessage(), total=None)
         bar, total = self.bars[source], getattr(record, "total", 0)
         if event == "backlog":
             self.done[source] = max(0, total - getattr(record, "left", 0))

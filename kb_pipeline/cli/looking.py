@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from kb_pipeline import console
-from kb_pipeline.cli import tables
+from kb_pipeline.cli import document_tables, tables
 from kb_pipeline.cli.completing import DOCUMENT, SOURCE
 from kb_pipeline.cli.options import WORDS, json_option, wide_option
 from kb_pipeline.knowledge_base import KnowledgeBase
@@ -40,7 +40,7 @@ def history(base: KnowledgeBase, document: str, source: str | None, wide: bool, 
     if as_json:
         console.print_json(found)
     else:
-        tables.show_history(found, wide=wide)
+        document_tables.show_history(found, wide=wide)
 
 
 @click.command()
@@ -57,7 +57,7 @@ def search(base: KnowledgeBase, text: str, source: str | None, limit: int, as_js
         return
     console.show_results(results)
     if not results:
-        console.err.print("Nothing found. `kb status` shows what the knowledge base holds.")
+        console.note("Nothing found. `kb status` shows what the knowledge base holds.")
 
 
 @click.group()
@@ -76,7 +76,7 @@ def quarantine_list(base: KnowledgeBase, source: str | None, wide: bool, as_json
     if as_json:
         console.print_json({"quarantined": found})
     else:
-        tables.show_quarantined(found, wide=wide)
+        document_tables.show_quarantined(found, wide=wide)
 
 
 @quarantine.command("show")
@@ -90,7 +90,7 @@ def quarantine_show(base: KnowledgeBase, document: str, source: str | None, as_j
     if as_json:
         console.print_json(found)
     else:
-        tables.show_quarantined_document(found)
+        document_tables.show_quarantined_document(found)
 
 
 @quarantine.command("retry")
@@ -109,4 +109,4 @@ def quarantine_retry(
     if as_json:
         console.print_json({"retried": count})
     else:
-        console.out.print(f"{count} to be tried again by the next sync")
+        console.say(f"{count} to be tried again by the next sync")

@@ -34,7 +34,7 @@ def init(base: KnowledgeBase, place: str | None, source: str | None, force: bool
 @click.pass_obj
 def up(base: KnowledgeBase, as_json: bool) -> None:
     """Start the embedded PostgreSQL and embedding server (idempotent)."""
-    services = base.up((lambda _: None) if as_json else console.err.print)
+    services = base.up((lambda _: None) if as_json else console.note)
     _show_services(services, as_json)
 
 
@@ -43,7 +43,7 @@ def up(base: KnowledgeBase, as_json: bool) -> None:
 @click.pass_obj
 def down(base: KnowledgeBase, as_json: bool) -> None:
     """Stop the embedded stack; data stays."""
-    services = base.down((lambda _: None) if as_json else console.err.print)
+    services = base.down((lambda _: None) if as_json else console.note)
     _show_services(services, as_json)
 
 

@@ -41,9 +41,9 @@ def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool,
         report = base.ingest(folder, source, confirm_deletes=confirm_deletes, rehash=rehash)
     m = report.mirror
     for name in m.failed:
-        console.err.print(f"could not be read: {name}", markup=False, highlight=False, soft_wrap=True)
+        console.note(f"could not be read: {name}")
     if m.skipped:
-        console.err.print(f"{m.skipped} files skipped: their names hold control characters or are not UTF-8")
+        console.note(f"{m.skipped} files skipped: their names hold control characters or are not UTF-8")
     if as_json:
         console.print_json({**console.plain(report.sync), "mirror": m})
     else:

@@ -12,21 +12,19 @@ if TYPE_CHECKING:
     from kb_pipeline.local.stack import ServiceStatus
     from kb_pipeline.operations.forecasting import SourcePlan
     from kb_pipeline.operations.maintenance import KnownSource
-    from kb_pipeline.operations.quarantine import QuarantineReport
     from kb_pipeline.pipeline.reports import SyncReport
     from kb_pipeline.store.erasing.collect import Collected
     from kb_pipeline.store.erasing.erase import Erased
     from kb_pipeline.store.verify import Problem
     from kb_pipeline.store.views.freshness import SourceStatus
-    from kb_pipeline.store.views.history import DocumentHistory, StageHistory
-    from kb_pipeline.store.views.overview import Quarantined, SpaceOverview
+    from kb_pipeline.store.views.overview import SpaceOverview
 
 
 def show_services(services: Sequence[ServiceStatus], *, wide: bool = False) -> None:
     """The services of the embedded stack."""
     columns = ("service", "state", "port", "pid", "MB", "detail")
     rows = [
-        (s.name, "up" if s.running else "down", _given(s.port), _given(s.pid), _given(s.rss_mb), s.detail)
+        (s.name, "up" if s.running else "down", given(s.port), given(s.pid), given(s.rss_mb), s.detail)
         for s in services
     ]
     console.table("", columns, rows, numbers=("MB",), whole=columns[:-1], extra=("MB",), wide=wide)
@@ -82,87 +80,6 @@ def show_spaces(spaces: Sequence[SpaceOverview], *, wide: bool = False) -> None:
     columns = ("space", "model", "status", "dimension", "rows")
     rows = [(s.space_id, s.model, s.status, s.dimension, s.rows) for s in spaces]
     console.table("spaces", columns, rows, numbers=columns[3:], whole=columns[2:], extra=("model",), wide=wide)
-
-
-def show_history(found: DocumentHistory, *, wide: bool = False) -> None:
-    """A document's versions and stages."""
-    until = f" until {console.when(found.retry_at)} UTC" if found.retry_at else ""
-    console.say(f"{found.source_system}/{found.name}", "cyan")
-    console.say(f"{found.document_id}: {found.state}{until}; searches find {found.chunks} passages of it")
-    columns = ("content", "seen (UTC)", "published (UTC)", "withdrawn (UTC)")
-    versions = [
-        (v.content_hash[:12], console.when(v.seen_at), console.when(v.published_at), console.when(v.withdrawn_at))
-        for v in found.versions
-    ]
-    console.out.print()
-    console.table("versions", columns, versions, whole=columns)
-    console.out.print()
-    _show_stages(found.stages, wide=wide)
-    for s in found.stages:
-        if s.error_message:
-            console.say(f"{s.stage}: {s.error_message}")
-
-
-def _show_stages(stages: Sequence[StageHistory], *, wide: bool) -> None:
-    columns = (
-        *("stage", "variant", "status", "fingerprint", "bytes", "rows", "attempts", "seconds"),
-        *("at (UTC)", "run", "error"),
-    )
-    rows = [
-        (
-            *(s.stage, s.variant, s.status, (s.fingerprint or "")[:12], _given(s.size), _given(s.rows), s.attempts),
-            *(_given(s.seconds), console.when(s.at), (s.run_id or "")[:8], s.error_class or ""),
-        )
-        for s in stages
-    ]
-    console.table(
-        "stages",
-        columns,
-        rows,
-        numbers=("bytes", "rows", "attempts", "seconds"),
-        whole=columns[:-1],
-        extra=("variant", "fingerprint", "bytes", "attempts", "run"),
-        wide=wide,
-    )
-
-
-def show_quarantined(found: Sequence[Quarantined], *, wide: bool = False) -> None:
-    """What is in quarantine, with ids that the other verbs take."""
-    if not found:
-        console.say("nothing in quarantine")
-        return
-    columns = ("id", "document", "stage", "media type", "attempts", "since (UTC)", "reason")
-    rows = [
-        (
-            *(q.document_id[:12], f"{q.source_system}/{q.name}", q.stage, q.media_type, q.attempts),
-            *(console.when(q.since), f"{q.error_class}: {q.error_message}"),
-        )
-        for q in found
-    ]
-    extra = ("stage", "media type", "attempts", "since (UTC)")
-    console.table("", columns, rows, numbers=("attempts",), whole=("id",), extra=extra, wide=wide)
-
-
-def show_quarantined_document(found: QuarantineReport) -> None:
-    """Everything about one document in quarantine."""
-    d = found.document
-    still = f"yes: {d.searchable} passages of an older version" if d.searchable else "no"
-    rows = [
-        ("document", f"{d.source_system}/{d.name}"),
-        ("id", d.document_id),
-        ("stage", d.stage),
-        ("reason", d.error_class),
-        ("message", d.error_message),
-        ("what to do", found.remedy),
-        ("attempts", d.attempts),
-        ("since (UTC)", console.when(d.since)),
-        ("media type", d.media_type or ""),
-        ("size in bytes", _given(d.size)),
-        ("version", d.content_hash or ""),
-        ("still searchable", still),
-        ("try again", found.retry),
-    ]
-    console.table("", ("", "in quarantine"), rows, whole=("",))
 
 
 def show_known(found: Sequence[KnownSource]) -> None:
@@ -275,7 +192,8 @@ def show_erased(title: str, erased: Erased) -> None:
         console.say(f"{erased.kept} artifacts stay: other documents use them")
 
 
-def _given(value: object) -> object:
+def given(value: object) -> object:
+    """A cell: empty for what is not known."""
     return "" if value is None else value
 
 

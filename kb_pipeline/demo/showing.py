@@ -49,7 +49,7 @@ class DemoReport:
 def run_demo(base: KnowledgeBase, *, as_json: bool = False) -> DemoReport:
     """Run the main job on the demo's documents under KB_HOME/demo; a second run finds nothing to do."""
     started = time.perf_counter()
-    base.up(console.err.print)
+    base.up(console.note)
     folder = base.settings.home / "demo"
     names = _write(folder)
     with console.progress_shown(as_json=as_json, setting=base.settings.progress):
@@ -61,7 +61,7 @@ def run_demo(base: KnowledgeBase, *, as_json: bool = False) -> DemoReport:
 
 def _write(folder: Path) -> list[str]:
     counts = write_documents(folder)
-    console.err.print(f"{sum(counts.values())} documents of {len(counts)} source systems in {folder}")
+    console.note(f"{sum(counts.values())} documents of {len(counts)} source systems in {folder}")
     return list(counts)
 
 

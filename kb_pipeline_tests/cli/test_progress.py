@@ -124,3 +124,11 @@ def test_how_far_a_stage_is_says_of_how_many(told: Callable[[], list[str]]) -> N
     for _ in range(2):
         progress.advance(Outcome(task, "ok"))
     assert told() == ["hr/embed: 1 of 11 documents", "hr/embed: 2 of 11 documents"]
+
+
+def test_a_line_beside_the_results_is_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = io.StringIO()
+    monkeypatch.setattr(console, "err", Console(file=printed, width=80))
+    line = "postgres: making the database files in /srv/" + "a-long-name/" * 10 + " [bold]"
+    console.note(line)
+    assert printed.getvalue() == line + "\n"

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from kb_pipeline import console
 from kb_pipeline.auditing.report import AuditReport, Leak, Place
-from kb_pipeline.cli import tables
+from kb_pipeline.cli import document_tables, tables
 from kb_pipeline.cli.masking import show_audit
 from kb_pipeline.core.estimating import Estimate
 from kb_pipeline.local.stack import ServiceStatus
@@ -79,10 +79,13 @@ SHOWN: dict[str, tuple[Callable[[bool], None], tuple[str, ...]]] = {
     "sources": (lambda w: tables.show_sources(SOURCES, wide=w), ("documents", "quarantined", "2026-11-30 19:44")),
     "spaces": (lambda w: tables.show_spaces(SPACES, wide=w), ("dimension", "98765432", "building")),
     "plan": (lambda w: tables.show_plans(PLANS, wide=w), ("unsettled", "MB to read", "123456.8")),
-    "history": (lambda w: tables.show_history(HISTORY, wide=w), (ID, HASH[:12], "2026-11-30 19:44:05", "quarantined")),
+    "history": (
+        lambda w: document_tables.show_history(HISTORY, wide=w),
+        (ID, HASH[:12], "2026-11-30 19:44:05", "quarantined"),
+    ),
     "sync": (lambda _: tables.show_sync(synced()), ("considered", "quarantined", "1234567")),
-    "quarantine list": (lambda w: tables.show_quarantined(QUARANTINED, wide=w), (ID[:12],)),
-    "quarantine show": (lambda _: tables.show_quarantined_document(IN_QUARANTINE), (ID, "still searchable")),
+    "quarantine list": (lambda w: document_tables.show_quarantined(QUARANTINED, wide=w), (ID[:12],)),
+    "quarantine show": (lambda _: document_tables.show_quarantined_document(IN_QUARANTINE), (ID, "still searchable")),
     "source list": (lambda _: tables.show_known(KNOWN), ("2026-11-30 19:44:05", "listing changed (UTC)")),
     "verify": (lambda w: tables.show_problems(PROBLEMS, wide=w), (ID[:12],)),
     "forget": (lambda _: tables.show_erased("forgotten", ERASED), ("12345678", "kb.chunk")),
