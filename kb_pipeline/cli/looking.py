@@ -21,6 +21,7 @@ def status(base: KnowledgeBase, wide: bool, as_json: bool) -> None:
     if as_json:
         console.print_json(found)
         return
+    console.say(f"KB_HOME: {base.settings.home}")
     tables.show_services(found.services, wide=wide)
     console.out.print()
     tables.show_sources(found.sources, wide=wide)

@@ -81,6 +81,10 @@ def test_from_another_folder_the_message_says_where_it_looked(run: Callable[...,
         assert f"not running (KB_HOME is {tmp_path / '.kb'})" in ended.err
         assert "--home" in ended.err
 
+    ended = run("status")
+    assert ended.code == 0
+    assert ended.out.startswith(f"KB_HOME: {tmp_path / '.kb'}\n")
+
 
 def test_a_bad_port_is_a_wrong_setting(run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KB_DATABASE_DSN", "postgresql://kb@db.invalid:54x/kb")
