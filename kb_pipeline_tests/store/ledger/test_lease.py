@@ -127,6 +127,21 @@ def test_a_run_that_died_is_taken_over_long_before_its_lease_expires(
     assert holds(connection, take("next"))
 
 
+def test_a_process_number_that_is_in_use_again_keeps_no_dead_run_alive(
+    take: Callable[..., Lease], connection: Connection
+) -> None:
+    """The backend with that number began after the last heartbeat: it is another's."""
+    pause(take("dead", ttl=3600))
+    connection.execute(
+        "UPDATE kb.source_lease SET backend_pid = pg_backend_pid(),"
+        " heartbeat_at = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"
+        " - make_interval(secs => %s)",
+        (leases.DEAD_AFTER_SECONDS + 1,),
+    )
+    assert holders(connection) == {}
+    assert holds(connection, take("next"))
+
+
 def test_a_run_that_is_only_slow_is_not_taken_for_dead(take: Callable[..., Lease], connection: Connection) -> None:
     """Its heartbeat is late, but its connection is there."""
     take("slow", ttl=3600)

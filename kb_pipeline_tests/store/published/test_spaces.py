@@ -9,6 +9,7 @@ import pytest
 from kb_pipeline.core.errors import SettingsError
 from kb_pipeline.store.database import Connection, connect
 from kb_pipeline.store.published.spaces import Space, active_space, build_index, ensure_space, lacks_index, space_id
+from kb_pipeline_tests.support.lines import LineSource
 
 
 def ensure(
@@ -65,6 +66,20 @@ def test_more_dimensions_than_the_model_has_are_refused(connection: Connection) 
     assert active_space(connection) is None
 
 
+def test_a_model_of_more_dimensions_than_an_index_takes_is_refused_before_anything_is_made(
+    connection: Connection,
+) -> None:
+    def of_5000(dimension: int | None) -> Space:
+        return ensure_space(
+            connection, model="large", revision="", instruction="", native_dimension=5000, dimension=dimension
+        )
+
+    with pytest.raises(SettingsError, match=r"vectors of 5000.*at most 4000.*embedding\.dimension"):
+        of_5000(None)
+    assert active_space(connection) is None
+    assert of_5000(4000).dimension == 4000
+
+
 def test_the_index_is_built_once(connection: Connection) -> None:
     space = ensure(connection)
     assert lacks_index(connection, space)
@@ -84,3 +99,12 @@ def test_the_view_for_people_shows_no_raw_key_and_no_vector(connection: Connecti
     names = {column.name for column in columns or []}
     assert {"content", "source_file", "section_path", "page_start"} <= names
     assert names.isdisjoint({"key", "embedding", "content_hash", "etag"})
+
+
+def test_the_view_for_people_shows_nothing_of_a_deleted_document(source: LineSource) -> None:
+    """Not even if its rows are still there."""
+    source.write(a="one", b="two")
+    source.sync()
+    source.connection.execute("UPDATE kb.document SET deleted_at = now() WHERE key = 'a.txt'")
+    assert source.connection.execute("SELECT content FROM kb.chunk ORDER BY content").fetchall() == [("one",), ("two",)]
+    assert source.connection.execute("SELECT content FROM kb.knowledge_chunks").fetchall() == [("two",)]
