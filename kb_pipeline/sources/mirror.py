@@ -9,8 +9,8 @@ from pathlib import Path
 
 from kb_pipeline.core.errors import NotFound, ObjectUnavailable
 from kb_pipeline.core.faults import fault_point
-from kb_pipeline.core.identity import hash_stream
-from kb_pipeline.store.objects.object_store import STREAM_BYTES, ObjectStore
+from kb_pipeline.core.identity import hash_file
+from kb_pipeline.store.objects.object_store import ObjectStore
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ def _mirror_file(
     report: MirrorReport,
 ) -> None:
     try:
-        if etag and known and known[0] == etag and known[1] == hash_stream(_pieces(path))[0]:
+        if etag and known and known[0] == etag and known[1] == hash_file(path):
             report.unchanged += 1
             return
         size = path.stat().st_size
@@ -102,9 +102,3 @@ def _can_be_key(key: str) -> bool:
     except UnicodeEncodeError:
         return False
     return all(character.isprintable() or character == "\u3000" for character in key)
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(STREAM_BYTES):
-            yield piece
