@@ -276,6 +276,21 @@ def test_who_lost_the_lease_at_the_last_moment_commits_nothing(source: LineSourc
     assert source.published() == {"a": ["one"]}
 
 
+def test_more_documents_are_withdrawn_than_one_transaction_takes(
+    source: LineSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kb_pipeline.store.published.publish.WITHDRAWN_AT_ONCE", 2)
+    source.write(**{f"bad{n}": f"REFUSED $ {n}" for n in range(5)}, good="costs $")
+    source.sync()
+    source.settings = MASKING
+    source.run("mask")
+    scope = [identity.document_id("hr", f"bad{n}.txt") for n in range(3)]
+    assert source.publisher().withdraw_unmasked(source.stage("publish"), scope) == 3
+    assert set(source.published()) == {"bad3", "bad4", "good"}
+    assert source.publisher().withdraw_unmasked(source.stage("publish"), None) == 2
+    assert source.published() == {"good": ["costs $"]}
+
+
 def test_who_lost_the_lease_withdraws_nothing(source: LineSource) -> None:
     source.write(bad="REFUSED $")
     source.sync()
