@@ -190,7 +190,9 @@ def test_giving_up_leaves_a_failed_reading_to_be_tried_again(source: LineSource)
     )
     source.look()
     source.run_stages()
-    found = dict(source.connection.execute("SELECT stage, status || ' ' || error_class FROM kb.stage_state").fetchall())
+    found: dict[str, str] = dict(
+        source.connection.execute("SELECT stage, status || ' ' || error_class FROM kb.stage_state").fetchall()
+    )
     assert found == {"raw": "failed ObjectChanged", "parse": "quarantined GaveUp"}
 
 

@@ -20,11 +20,11 @@ from kb_pipeline_tests.support.lines import LineSource
 B = document_id("hr", "b.txt")
 
 
-def commit(source: LineSource) -> object:
+def commit(source: LineSource) -> None:
     stage, ledger = source.stage("parse"), source.ledger("parse")
     (task,) = next(ledger.pending(stage))
     failed = Outcome(task, "failed", error_class="ObjectChanged", error_message="The object changed.")
-    return ledger.commit(stage, [failed])
+    ledger.commit(stage, [failed])
 
 
 WRITERS: dict[str, Callable[[LineSource], object]] = {
