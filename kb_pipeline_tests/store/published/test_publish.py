@@ -154,6 +154,15 @@ def test_a_deleted_document_is_withdrawn_and_comes_back_without_a_model_call(sou
     assert overview.published_rows(source.connection, "hr", TABLE) == (2, 2, 2)
 
 
+def test_the_view_for_people_shows_nothing_of_a_deleted_document(source: LineSource) -> None:
+    """Not even if its rows are still there."""
+    source.write(a="one", b="two")
+    source.sync()
+    source.connection.execute("UPDATE kb.document SET deleted_at = now() WHERE key = 'a.txt'")
+    assert source.connection.execute("SELECT content FROM kb.chunk ORDER BY content").fetchall() == [("one",), ("two",)]
+    assert source.connection.execute("SELECT content FROM kb.knowledge_chunks").fetchall() == [("two",)]
+
+
 def test_a_tightened_policy_withdraws_what_it_could_not_be_applied_to(source: LineSource) -> None:
     source.write(bad="REFUSED $", good="costs $", plain="no amount")
     source.sync()

@@ -9,7 +9,6 @@ import pytest
 from kb_pipeline.core.errors import SettingsError
 from kb_pipeline.store.database import Connection, connect
 from kb_pipeline.store.published.spaces import Space, active_space, build_index, ensure_space, lacks_index, space_id
-from kb_pipeline_tests.support.lines import LineSource
 
 
 def ensure(
@@ -99,12 +98,3 @@ def test_the_view_for_people_shows_no_raw_key_and_no_vector(connection: Connecti
     names = {column.name for column in columns or []}
     assert {"content", "source_file", "section_path", "page_start"} <= names
     assert names.isdisjoint({"key", "embedding", "content_hash", "etag"})
-
-
-def test_the_view_for_people_shows_nothing_of_a_deleted_document(source: LineSource) -> None:
-    """Not even if its rows are still there."""
-    source.write(a="one", b="two")
-    source.sync()
-    source.connection.execute("UPDATE kb.document SET deleted_at = now() WHERE key = 'a.txt'")
-    assert source.connection.execute("SELECT content FROM kb.chunk ORDER BY content").fetchall() == [("one",), ("two",)]
-    assert source.connection.execute("SELECT content FROM kb.knowledge_chunks").fetchall() == [("two",)]
