@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from kb_pipeline.operations.forecasting import SourcePlan
     from kb_pipeline.operations.maintenance import Forgotten, KnownSource
     from kb_pipeline.operations.quarantine import QuarantineReport
+    from kb_pipeline.operations.querying import Results
     from kb_pipeline.operations.verifying import Repaired
     from kb_pipeline.pipeline.reports import IngestReport, SyncReport
-    from kb_pipeline.search.hybrid import Result
     from kb_pipeline.store.erasing.collect import Collected
     from kb_pipeline.store.erasing.erase import Erased
     from kb_pipeline.store.verify import Problem
@@ -116,8 +116,11 @@ class KnowledgeBase:
 
         register_sources(self.settings, self.sources())
 
-    def search(self, text: str, source: str | None = None, limit: int = 10) -> list[Result]:
-        """The passages that best answer `text`, by meaning and by word. Empty before the first sync."""
+    def search(self, text: str, source: str | None = None, limit: int = 10) -> Results:
+        """The passages that best answer `text`, by meaning and by word: a list of Result, empty before the first sync.
+
+        While the model does not answer words alone decide: then its `answered_by` is "words", and `reason` says why.
+        """
         return querying.search(self.settings, text, source, limit)
 
     def mask(self, text: str, source: str | None = None) -> MaskedSample:

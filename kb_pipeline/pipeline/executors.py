@@ -15,8 +15,9 @@ from kb_pipeline.pipeline.runner import Executor
 from kb_pipeline.settings import Settings
 
 
-def embedding_client(settings: Settings) -> EmbeddingClient:
-    """A client of the settings' embedding service. Raises EmbeddingUnavailable with the remedy when there is none."""
+def embedding_client(settings: Settings, *, max_retries: int | None = None) -> EmbeddingClient:
+    """A client of the settings' embedding service, with their retries unless told. Raises EmbeddingUnavailable with the
+    remedy when there is none."""
     e, key = settings.embedding, settings.embedding_api_key
     return EmbeddingClient(
         embedding_urls(settings),
@@ -25,7 +26,7 @@ def embedding_client(settings: Settings) -> EmbeddingClient:
         batch_texts=e.batch_texts,
         concurrency=e.concurrency,
         timeout_seconds=e.timeout_seconds,
-        max_retries=e.max_retries,
+        max_retries=e.max_retries if max_retries is None else max_retries,
     )
 
 
