@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kb_pipeline.operations.querying import Results
     from kb_pipeline.operations.verifying import Repaired
     from kb_pipeline.pipeline.reports import IngestReport, SyncReport
+    from kb_pipeline.sources.mirror import MirrorPlan
     from kb_pipeline.store.erasing.collect import Collected
     from kb_pipeline.store.erasing.erase import Erased
     from kb_pipeline.store.verify import Problem
@@ -86,6 +87,12 @@ class KnowledgeBase:
         from kb_pipeline.defs.running import syncing
 
         return syncing.ingest(self.settings, folder, source, syncing.SyncOptions(confirm_deletes, rehash))
+
+    def plan_ingest(self, folder: Path | str, source: str, *, confirm_deletes: bool = False) -> MirrorPlan:
+        """What `ingest` would upload, replace, remove and leave out. Nothing is written."""
+        from kb_pipeline.operations import ingesting
+
+        return ingesting.plan_folder(self.settings, Path(folder), source, drop_excluded=confirm_deletes)
 
     def sync(
         self,
@@ -188,6 +195,12 @@ class KnowledgeBase:
         from kb_pipeline.operations import maintenance
 
         return maintenance.forget(self.settings, document, source)
+
+    def remember(self, document: str, source: str | None = None) -> Found:
+        """Take a forgotten document's tombstone away: the next sync takes it in again, if its source still has it."""
+        from kb_pipeline.operations import maintenance
+
+        return maintenance.remember(self.settings, document, source)
 
     def known_sources(self) -> list[KnownSource]:
         """Source systems of kb.yaml and of the ledger with where they are known from, removed ones too."""

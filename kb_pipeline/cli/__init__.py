@@ -12,7 +12,7 @@ import sys
 import click
 
 from kb_pipeline import console
-from kb_pipeline.cli import erasing, looking, masking, operating, running
+from kb_pipeline.cli import erasing, looking, masking, operating, remembering, running
 from kb_pipeline.core.collector import collect_seldom
 from kb_pipeline.core.errors import KbError
 from kb_pipeline.knowledge_base import KnowledgeBase
@@ -46,6 +46,7 @@ for _verb in (
     operating.verify,
     erasing.gc,
     erasing.forget,
+    remembering.remember,
     erasing.source,
     running.demo,
     running.dev,

@@ -51,6 +51,7 @@ def forget(base: KnowledgeBase, document: str, source: str | None, yes: bool, as
             f"{done.erased.copies} other documents hold the same bytes: they stay, with what they share", "yellow"
         )
     console.say("The object itself stays in the source: delete it there.")
+    console.say(f"To take the document in again: kb remember {done.document_id}")
 
 
 @click.group()
@@ -79,6 +80,9 @@ def source_list(base: KnowledgeBase, as_json: bool) -> None:
     ]
     columns = ("source system", "description", "in kb.yaml", "in the ledger", "listing changed (UTC)")
     console.table("", columns, rows)
+    for s in found:
+        if s.forgotten:
+            console.say(f"{s.source_system}: {s.forgotten} documents are forgotten: no sync takes them in")
 
 
 @source.command("add")

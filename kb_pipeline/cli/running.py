@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kb_pipeline import console
+from kb_pipeline.cli.ingesting import say_left_out, show_plan
 from kb_pipeline.cli.options import json_option
 from kb_pipeline.core.errors import SettingsError
 from kb_pipeline.knowledge_base import KnowledgeBase
@@ -29,12 +30,24 @@ _rehash_option = click.option("--rehash", is_flag=True, help="Read every object'
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.option("--source", required=True, help="Source system: lower-case letters, digits, '-' and '_'.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be uploaded, replaced, removed and left out.")
 @_confirm_option
 @_rehash_option
 @json_option
 @click.pass_obj
-def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool, rehash: bool, as_json: bool) -> None:
+def ingest(
+    base: KnowledgeBase,
+    folder: str,
+    source: str,
+    dry_run: bool,
+    confirm_deletes: bool,
+    rehash: bool,
+    as_json: bool,
+) -> None:
     """Make a source system mirror FOLDER, then sync it. Files gone from FOLDER are deleted from the source."""
+    if dry_run:
+        show_plan(base, folder, source, confirm_deletes=confirm_deletes, as_json=as_json)
+        return
     with console.progress_shown():
         report = base.ingest(folder, source, confirm_deletes=confirm_deletes, rehash=rehash)
     if as_json:
@@ -45,8 +58,7 @@ def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool,
     console.out.print(f"{source}: {m.uploaded} uploaded, {m.unchanged} unchanged, {m.deleted} deleted")
     for name in m.failed:
         console.err.print(f"could not be read: {name}", markup=False)
-    if m.skipped:
-        console.err.print(f"{m.skipped} files skipped: their names hold control characters or are not UTF-8")
+    say_left_out(source, m)
     _show_sync(report.sync)
     _end_braked([report.sync])
 

@@ -30,6 +30,7 @@ from kb_pipeline.pipeline.reports import SyncReport, run_report
 from kb_pipeline.pipeline.runner import Executor
 from kb_pipeline.pipeline.source_run import report_json, run_one, source_run
 from kb_pipeline.settings import Settings, load_settings
+from kb_pipeline.sources.folder import Rules
 from kb_pipeline.sources.mirror import mirror
 from kb_pipeline.store.ledger.documents import known_versions
 from kb_pipeline_tests.e2e.workspace import SETTINGS_VARIABLES
@@ -94,7 +95,7 @@ def _sync(settings: Settings, source: str, keys: list[str] | None = None) -> Non
 def _ingest(settings: Settings, source: str, folder: str) -> None:
     with connected(settings) as connection:
         known = known_versions(connection, source)
-    mirror(object_store(settings), Path(folder), raw_prefix(source), known)
+    mirror(object_store(settings), Path(folder), raw_prefix(source), Rules(known=known))
     _sync(settings, source)
 
 
