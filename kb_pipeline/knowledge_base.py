@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from kb_pipeline.auditing import AuditReport
     from kb_pipeline.masking import MaskedSample
-    from kb_pipeline.operations.doctor import Finding
     from kb_pipeline.operations.forecasting import SourcePlan
     from kb_pipeline.operations.maintenance import Forgotten, KnownSource
     from kb_pipeline.operations.quarantine import QuarantineReport
     from kb_pipeline.operations.querying import Results
+    from kb_pipeline.operations.readiness import Finding
     from kb_pipeline.operations.verifying import Repaired
     from kb_pipeline.pipeline.reports import IngestReport, SyncReport
     from kb_pipeline.sources.mirror import MirrorPlan
@@ -232,6 +232,12 @@ class KnowledgeBase:
         from kb_pipeline.operations.doctor import examine
 
         return examine(self._config, self._home)
+
+    def obstacles(self) -> list[Finding]:
+        """What would refuse the next sync, each with a remedy; empty when nothing would."""
+        from kb_pipeline.operations.readiness import obstacles
+
+        return obstacles(self.settings)
 
     def frame(self, stage: str, source: str, limit: int | None = None) -> pd.DataFrame:
         """A stage's current artifacts of one source as a DataFrame: a row an element, chunk or vector.

@@ -138,15 +138,11 @@ def _vector(settings: Settings, text: str) -> tuple[np.ndarray | None, KbError |
 
 
 def _served(native: np.ndarray, space: Space) -> np.ndarray:
-    """The vector as the space holds vectors. Another dimension is another model: no answer could be right."""
+    """The vector as the space holds vectors. Raises EmbeddingUnavailable for that of another model."""
     from kb_pipeline.embedding.vectors import truncate_and_renormalise
+    from kb_pipeline.store.published.spaces import check_answered
 
-    if native.shape[-1] != space.native_dimension:
-        raise EmbeddingUnavailable(
-            f"The embedding server answers with {native.shape[-1]} dimensions; the space "
-            f"{space.space_id} was filled with {space.native_dimension}.",
-            "Serve the model that the space was filled with (embedding.model).",
-        )
+    check_answered(space, native.shape[-1])
     served: np.ndarray = truncate_and_renormalise(native[None, :], space.dimension)[0]
     return served
 

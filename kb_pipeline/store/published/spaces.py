@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from kb_pipeline.core.contracts import ArtifactRef
-from kb_pipeline.core.errors import SettingsError
+from kb_pipeline.core.errors import EmbeddingUnavailable, SettingsError
 from kb_pipeline.core.identity import model_key
 from kb_pipeline.store.database import Connection, identifier
 from kb_pipeline.store.objects.artifacts import read_table
@@ -65,10 +65,9 @@ def live_spaces(connection: Connection) -> list[Space]:
     return [Space(*row) for row in rows]
 
 
-def ensure_space(
-    connection: Connection, *, model: str, revision: str, instruction: str, native_dimension: int, dimension: int | None
-) -> Space:
-    """The active space, made on the first sync. Raises SettingsError when kb.yaml asks for another than the active."""
+def check_space(space: Space | None, *, model: str, revision: str, native_dimension: int, dimension: int | None) -> str:
+    """The id of the space that the settings ask for. Raises SettingsError when there cannot be one, or `space` (the
+    active one) is another."""
     served = dimension or native_dimension
     if served > native_dimension:
         raise SettingsError(
@@ -81,15 +80,34 @@ def ensure_space(
             f"Set embedding.dimension to at most {LARGEST_DIMENSION}.",
         )
     wanted = space_id(model, revision, served)
-    space = active_space(connection)
-    if space is None:
-        return _create(connection, wanted, model, revision, instruction, native_dimension, served)
-    if space.space_id != wanted:
+    if space and space.space_id != wanted:
         raise SettingsError(
             f"This knowledge base holds vectors of {space.space_id}, and the embedding settings ask for {wanted}.",
             "Set embedding.model, embedding.revision and embedding.dimension back, or use another database (KB_HOME).",
         )
-    return space
+    return wanted
+
+
+def check_answered(space: Space, dimension: int) -> None:
+    """Raises EmbeddingUnavailable when a server answers with another `dimension` than the space was filled with: it
+    serves another model, and no answer could be right."""
+    if dimension != space.native_dimension:
+        raise EmbeddingUnavailable(
+            f"The embedding server answers with {dimension} dimensions; the space "
+            f"{space.space_id} was filled with {space.native_dimension}.",
+            "Serve the model that the space was filled with (embedding.model).",
+        )
+
+
+def ensure_space(
+    connection: Connection, *, model: str, revision: str, instruction: str, native_dimension: int, dimension: int | None
+) -> Space:
+    """The active space, made on the first sync. Raises SettingsError when kb.yaml asks for another than the active."""
+    space = active_space(connection)
+    wanted = check_space(space, model=model, revision=revision, native_dimension=native_dimension, dimension=dimension)
+    if space:
+        return space
+    return _create(connection, wanted, model, revision, instruction, native_dimension, dimension or native_dimension)
 
 
 def native_dimension(connection: Connection, store: ObjectStore, of_model: str) -> int | None:
