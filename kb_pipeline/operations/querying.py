@@ -128,7 +128,7 @@ def _vector(settings: Settings, text: str) -> tuple[np.ndarray | None, KbError |
     from kb_pipeline.pipeline.executors import embedding_client
 
     try:
-        client = embedding_client(settings, max_retries=min(QUERY_RETRIES, settings.embedding.max_retries))
+        client = embedding_client(settings, max_retries=QUERY_RETRIES)
         try:
             return client.embed_query(text, settings.embedding.instruction), None
         finally:

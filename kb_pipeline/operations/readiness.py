@@ -28,6 +28,7 @@ from kb_pipeline.store.published.spaces import Space, check_answered, check_spac
 from kb_pipeline.store.verify.writable import check_writable
 
 MINIMUM_POSTGRES = 160000
+LONGEST_SECONDS = 30  # for one plain word: whoever asks for a plan does not wait for a server that hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class _Checks:
 
     def service(self) -> str:
         urls = stack.embedding_urls(self.settings)
-        client = embedding_client(self.settings, max_retries=0)
+        client = embedding_client(self.settings, max_retries=0, longest_seconds=LONGEST_SECONDS)
         try:
             self._served = client.probe()
         finally:
