@@ -40,7 +40,7 @@ class Observation:
         fault_point("raw.regrouped")
         seen = self._reconcile() if listing else None
         limit, chain = settings.runs.documents, chain_key(settings, source)
-        looked = self._looker().look(limit)
+        looked = self.looker().look(limit)
         self.run.state.absent += looked.absent
         report.deleted = self.delete()
         chosen = choose_scope(connection, source, chain, limit, looked.documents)
@@ -94,7 +94,8 @@ class Observation:
         among = run.state.absent if run.state.hinted_only else None
         return delete_gone(run.connection, run.lease, chain, among) if deletes.gone else 0
 
-    def _looker(self) -> Looker:
+    def looker(self) -> Looker:
+        """What looks at single keys in this run."""
         run, settings = self.run, self.run.settings
         return Looker(
             run.connection,

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from kb_pipeline.core.contracts import ArtifactRef
-from kb_pipeline.core.errors import EmbeddingUnavailable, SettingsError
+from kb_pipeline.core.errors import ArtifactDamaged, EmbeddingUnavailable, SettingsError
 from kb_pipeline.core.identity import model_key
 from kb_pipeline.store.database import Connection, identifier
+from kb_pipeline.store.ledger.lease import Lease
+from kb_pipeline.store.ledger.outcomes import forget_artifacts
 from kb_pipeline.store.objects.artifacts import read_table
 from kb_pipeline.store.objects.object_store import ObjectStore
 
+ARTIFACTS_ASKED = 8  # for the model's dimension, as long as they are damaged
 LARGEST_DIMENSION = 4000  # of a halfvec index in pgvector
 # The defaults of pgvector; measured at 100,000 rows: recall@10 .988 at ef_search 100.
 HNSW_M, HNSW_EF_CONSTRUCTION = 16, 64
@@ -110,16 +113,23 @@ def ensure_space(
     return _create(connection, wanted, model, revision, instruction, native_dimension, dimension or native_dimension)
 
 
-def native_dimension(connection: Connection, store: ObjectStore, of_model: str) -> int | None:
-    """The model's own dimension as its artifacts have it, None before the first vector. Raises ArtifactDamaged."""
-    row = connection.execute(
-        "SELECT a.uri, a.size, a.sha256 FROM kb.vector_ref v JOIN kb.artifact a USING (fingerprint)"
-        " WHERE v.model_key = %s LIMIT 1",
-        (of_model,),
-    ).fetchone()
-    if row is None:
-        return None
-    return int(read_table(store, ArtifactRef(*row)).schema.field("vector").type.list_size)
+def native_dimension(connection: Connection, store: ObjectStore, lease: Lease, of_model: str) -> int | None:
+    """The model's own dimension as its artifacts have it, None before the first vector that can be read. Artifacts that
+    are found damaged are forgotten, under `lease`: without a space no stage would read them, and find out. Raises
+    LeaseLost."""
+    rows = connection.execute(
+        "SELECT a.uri, a.size, a.sha256 FROM kb.artifact a WHERE EXISTS"
+        " (SELECT FROM kb.vector_ref v WHERE v.fingerprint = a.fingerprint AND v.model_key = %s) LIMIT %s",
+        (of_model, ARTIFACTS_ASKED),
+    ).fetchall()
+    for row in rows:
+        try:
+            return int(read_table(store, ArtifactRef(*row)).schema.field("vector").type.list_size)
+        except ArtifactDamaged:
+            with connection.transaction():
+                lease.check(connection)
+                forget_artifacts(connection, [row[0]])
+    return None
 
 
 def lacks_index(connection: Connection, space: Space) -> bool:
