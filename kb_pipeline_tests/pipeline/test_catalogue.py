@@ -42,10 +42,6 @@ def changed(settings: Settings, source: str = "hr") -> list[str]:
         (but(embedding=EmbeddingSettings(model="m", dimension=4)), [], True),
         (but(embedding=EmbeddingSettings(model="m", batch_texts=3)), [], False),
     ],
-    ids=(
-        "runs", "strategy", "strategy elsewhere", "masking", "chunking", "section path", "model", "revision",
-        "dimension", "batches",
-    ),  # fmt: skip
 )
 def test_which_settings_shape_which_stage(settings: Settings, stages: list[str], chain: bool) -> None:
     """A document is looked at again when the chain's key is another; the served dimension concerns publish alone."""
