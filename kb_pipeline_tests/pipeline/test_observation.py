@@ -118,7 +118,9 @@ def test_access_rules_that_changed_are_applied_to_all_documents_once(source: Lin
     assert observe(source).stats == {"regrouped": 2}
     groups = source.connection.execute("SELECT key, access_groups FROM kb.document ORDER BY key").fetchall()
     assert groups == [("a.txt", ["board"]), ("b.txt", ["staff"])]
+    written = source.connection.execute("SELECT xmin::text FROM kb.source").fetchone()
     assert observe(source).stats == {}
+    assert source.connection.execute("SELECT xmin::text FROM kb.source").fetchone() == written, "not even noted again"
     source.worked.clear()
     source.sync()
     assert source.worked == [], "no stage depends on them"
