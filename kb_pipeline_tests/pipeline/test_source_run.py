@@ -86,6 +86,28 @@ def test_the_index_is_built_when_the_first_backlog_is_done(source: LineSource) -
     assert source.published() == {"a": ["one"], "b": ["two"]}
 
 
+def test_publish_alone_builds_the_index_when_nothing_is_left_to_do(source: LineSource) -> None:
+    """Its asset is materialized by itself: it has no scope."""
+    source.write(a="one")
+    source.sync()
+    source.connection.execute("DROP INDEX kb.vector_m_8_hnsw")
+    source.write(b="two")
+    source.observe()
+    for left in (True, False):
+        source.scope = None
+        source.run("publish")
+        assert lacks_index(source.connection, source.space()) is left
+        source.connection.execute("UPDATE kb.document SET settled_key = (SELECT max(settled_key) FROM kb.document)")
+
+
+def test_what_was_moved_goes_with_the_run_that_publishes_it_elsewhere(source: LineSource) -> None:
+    source.write(a="one", b="two")
+    source.sync()
+    source.write(a=None, c="one")
+    assert source.sync()["publish"].deleted == 1
+    assert source.published() == {"b": ["two"], "c": ["one"]}
+
+
 def test_a_run_over_hinted_keys_does_not_count_the_documents(source: LineSource) -> None:
     """Its time must not depend on how much the source holds."""
     source.write(a="one", b="two")
