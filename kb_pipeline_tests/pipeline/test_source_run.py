@@ -77,9 +77,12 @@ def test_documents_without_passages_are_published_once_there_is_where_to(source:
     assert at_publish(source) == {"a": "ok", "empty": "ok"}
 
 
-def test_the_index_is_built_when_the_first_backlog_is_done(source: LineSource) -> None:
-    source.settings = source.settings.model_copy(update={"runs": ONE_A_RUN})
+@pytest.mark.parametrize("observed", [True, False], ids=["documents are left", "keys are left"])
+def test_the_index_is_built_when_the_first_backlog_is_done(source: LineSource, observed: bool) -> None:
     source.write(a="one", b="two")
+    if observed:
+        source.observe()
+    source.settings = source.settings.model_copy(update={"runs": ONE_A_RUN})
     for left in (True, False):
         source.sync()
         assert lacks_index(source.connection, source.space()) is left
