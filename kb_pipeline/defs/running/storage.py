@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-
+from kb_pipeline.defs.dagster_private import DagsterSqliteStorage
 from kb_pipeline.local.dagster_home import POSTGRES_URL
 
 
