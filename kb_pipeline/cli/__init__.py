@@ -12,7 +12,7 @@ import sys
 import click
 
 from kb_pipeline import console
-from kb_pipeline.cli import erasing, looking, masking, operating, remembering, running
+from kb_pipeline.cli import developing, erasing, looking, masking, operating, remembering, running
 from kb_pipeline.core.collector import collect_seldom
 from kb_pipeline.core.errors import KbError
 from kb_pipeline.knowledge_base import KnowledgeBase
@@ -49,7 +49,7 @@ for _verb in (
     remembering.remember,
     erasing.source,
     running.demo,
-    running.dev,
+    developing.dev,
 ):
     kb.add_command(_verb)
 

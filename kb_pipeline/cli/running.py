@@ -1,12 +1,8 @@
-"""Verbs that do work: ingest, sync, demo, dev. Dagster is loaded by these alone."""
+"""Verbs that do work: ingest, sync, demo. Dagster is loaded by these alone."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +10,6 @@ import click
 from kb_pipeline import console
 from kb_pipeline.cli.ingesting import say_left_out, show_plan
 from kb_pipeline.cli.options import json_option
-from kb_pipeline.core.errors import SettingsError
 from kb_pipeline.knowledge_base import KnowledgeBase
 
 if TYPE_CHECKING:
@@ -131,36 +126,3 @@ def demo(base: KnowledgeBase, as_json: bool) -> None:
         console.print_json(report)
     else:
         show_demo(report)
-
-
-@click.command()
-@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
-@click.pass_obj
-def dev(base: KnowledgeBase, port: int) -> None:
-    """Start the embedded stack and the Dagster UI on loopback, with the source systems as partitions."""
-    from kb_pipeline.local.dagster_home import prepare_dagster_home
-
-    base.up(console.err.print)
-    base.register_sources()
-    command = _installed_command("dagster")
-    if command is None:
-        raise SettingsError("The command `dagster` is not installed.", "Install kb-pipeline in this environment.")
-    settings = base.settings
-    environment = {
-        **os.environ,
-        "DAGSTER_HOME": str(prepare_dagster_home(settings)),
-        "DAGSTER_DISABLE_TELEMETRY": "yes",
-        "KB_HOME": str(settings.home),
-        **({"KB_CONFIG": str(settings.config_path)} if settings.config_path else {}),
-    }
-    workspace = (settings.config_path.parent if settings.config_path else Path.cwd()) / "workspace.yaml"
-    code = ["-w", str(workspace)] if workspace.is_file() else ["-m", "kb_pipeline.definitions"]
-    arguments = ["dagster", "dev", "--host", "127.0.0.1", "--port", str(port), *code]
-    console.err.print(f"Dagster UI: http://127.0.0.1:{port}")
-    os.execve(command, arguments, environment)  # noqa: S606 - our own environment's command, no shell
-
-
-def _installed_command(name: str) -> str | None:
-    """Path of a command of this environment, or None."""
-    beside = Path(sys.executable).parent / name
-    return str(beside) if beside.is_file() else shutil.which(name)
