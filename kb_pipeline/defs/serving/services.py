@@ -30,7 +30,7 @@ from kb_pipeline.settings import Settings
 
 LOCK = "kb-dev.json"
 MODULE, LOCATION = "kb_pipeline.definitions", "kb_pipeline"
-SECONDS_TO_LOAD, SECONDS_TO_END = 180.0, 15.0
+SECONDS_TO_LOAD, SECONDS_TO_END = 180.0, 8.0
 _POLL_SECONDS = 0.5
 
 
