@@ -5,6 +5,8 @@ It is `dagster-webserver` with the middleware that its command line cannot be gi
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from kb_pipeline.defs.serving.guard import Guard
 
 # As `dagster-webserver` has them: milliseconds, milliseconds, seconds, connections.
 POLL_RATE, STATEMENT_TIMEOUT, POOL_RECYCLE, POOL_OVERFLOW = 2000, 15_000, 3600, 20
+ALLOWED_HOSTS = "KB_ALLOWED_HOSTS"
 # Pages that stay open hold a connection each; an end that waits for them would take for ever.
 SECONDS_TO_END = 3
 
@@ -29,9 +32,17 @@ SECONDS_TO_END = 3
 class GuardedWebserver(DagsterWebserver):  # type: ignore[type-arg]
     """Dagster's webserver, which answers to loopback's names and to `allowed_hosts`, and only to its own pages."""
 
-    def __init__(self, process_context: Any, allowed_hosts: Iterable[str] = ()) -> None:
-        super().__init__(process_context, live_data_poll_rate=POLL_RATE)
-        self._allowed_hosts = tuple(allowed_hosts)
+    def __init__(
+        self,
+        process_context: Any,
+        app_path_prefix: str = "",
+        live_data_poll_rate: int | None = POLL_RATE,
+        *,
+        allowed_hosts: Iterable[str] | None = None,
+    ) -> None:
+        super().__init__(process_context, app_path_prefix, live_data_poll_rate)
+        from_environment = os.environ.get(ALLOWED_HOSTS, "").split()
+        self._allowed_hosts = tuple(from_environment if allowed_hosts is None else allowed_hosts)
 
     def build_middleware(self) -> list[Middleware]:
         """The guard stands first: nothing else sees what it refuses."""
@@ -40,7 +51,16 @@ class GuardedWebserver(DagsterWebserver):  # type: ignore[type-arg]
 
 def application(process_context: Any, allowed_hosts: Iterable[str] = ()) -> Starlette:
     """The ASGI application of the UI over the code locations of `process_context`."""
-    return GuardedWebserver(process_context, allowed_hosts).create_asgi_app()
+    return GuardedWebserver(process_context, allowed_hosts=allowed_hosts).create_asgi_app()
+
+
+def guard_dagsters_own() -> None:
+    """Put the guarded webserver in the place of Dagster's, where `dagster dev`, `dg dev` or `dagster-webserver` made
+    this process. They take no middleware; what they do load is the storage that dagster.yaml names, which calls this.
+    """
+    app = sys.modules.get("dagster_webserver.app")
+    if app is not None:
+        app.DagsterWebserver = GuardedWebserver  # type: ignore[attr-defined]
 
 
 @click.command()
@@ -51,7 +71,7 @@ def application(process_context: Any, allowed_hosts: Iterable[str] = ()) -> Star
     "--allowed-host",
     "allowed_hosts",
     multiple=True,
-    envvar="KB_ALLOWED_HOSTS",
+    envvar=ALLOWED_HOSTS,
     help="A name that the UI answers to besides 127.0.0.1, localhost and [::1]; may be repeated. The variable holds "
     "names with spaces between.",
 )
