@@ -1,6 +1,6 @@
 """The composition root: everything Dagster loads. Nothing is read or connected to at import."""
 
-from dagster import Definitions, definitions, in_process_executor, mem_io_manager
+from dagster import Definitions, definitions, in_process_executor
 
 from kb_pipeline.defs.assets.graph import ALL_ASSETS
 from kb_pipeline.defs.automation.alerts import alert_braked, alert_failed
@@ -8,7 +8,7 @@ from kb_pipeline.defs.automation.schedules import schedules
 from kb_pipeline.defs.automation.sensors import continue_backlog, lost_runs, new_documents_sensor
 from kb_pipeline.defs.automation.upkeep import collect_job, reconcile_job
 from kb_pipeline.defs.jobs import sync_job
-from kb_pipeline.defs.resources import KnowledgeBaseResource
+from kb_pipeline.defs.resources import KEEPS_NOTHING, KnowledgeBaseResource
 from kb_pipeline.settings import Settings, load_settings
 
 
@@ -19,8 +19,7 @@ def build_definitions(settings: Settings) -> Definitions:
         jobs=[sync_job, reconcile_job, collect_job],
         schedules=schedules(settings),
         sensors=[new_documents_sensor(settings), continue_backlog, lost_runs, alert_failed, alert_braked],
-        # No asset hands anything to Dagster to keep. Its own IO manager would let a run's configuration name a folder.
-        resources={"knowledge_base": KnowledgeBaseResource(), "io_manager": mem_io_manager},
+        resources={"knowledge_base": KnowledgeBaseResource(), "io_manager": KEEPS_NOTHING},
         executor=in_process_executor,
     )
 

@@ -216,9 +216,12 @@ class KnowledgeBase:
 
     def remove_source(self, name: str) -> Erased:
         """Erase a source system from every table, space and artifact; its raw documents stay where they lie."""
+        from kb_pipeline.defs.running.in_process import forget_source
         from kb_pipeline.operations import maintenance
 
-        return maintenance.remove_source(self.settings, name)
+        erased = maintenance.remove_source(self.settings, name)
+        forget_source(self.settings, name)
+        return erased
 
     def masked_spans(self, source: str) -> int:
         """How many spans masking replaced in the current documents of a source."""

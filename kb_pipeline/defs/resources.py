@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dagster import ConfigurableResource
+from dagster import ConfigurableResource, InMemoryIOManager, IOManagerDefinition
 
 from kb_pipeline.settings import Settings, load_settings
 
@@ -19,6 +19,10 @@ class KnowledgeBaseResource(ConfigurableResource):  # type: ignore[type-arg]
     def settings(self) -> Settings:
         """Raises SettingsError naming the setting and the remedy."""
         return load_settings()
+
+
+# No asset hands anything to Dagster to keep. Its own IO manager would let a run's configuration name a folder.
+KEEPS_NOTHING = IOManagerDefinition(lambda _: InMemoryIOManager(), config_schema={})  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True)

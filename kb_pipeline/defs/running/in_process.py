@@ -16,7 +16,6 @@ from dagster import (
     Failure,
     JobDefinition,
     in_process_executor,
-    mem_io_manager,
 )
 
 from kb_pipeline.core.errors import KbError
@@ -25,7 +24,7 @@ from kb_pipeline.defs.assets.metadata import REPORT
 from kb_pipeline.defs.assets.partitions import SOURCE_SYSTEMS
 from kb_pipeline.defs.dagster_private import instance_that_captures_nothing
 from kb_pipeline.defs.jobs import SYNC, sync_job
-from kb_pipeline.defs.resources import GivenSettings, KnowledgeBaseResource
+from kb_pipeline.defs.resources import KEEPS_NOTHING, GivenSettings, KnowledgeBaseResource
 from kb_pipeline.defs.tags import COMMAND_LINE, KEYS_ONLY, LAUNCHED_BY
 from kb_pipeline.local.dagster_home import prepare_dagster_home
 from kb_pipeline.pipeline.reports import SyncReport, run_report
@@ -55,6 +54,13 @@ def register_sources(settings: Settings, names: Sequence[str]) -> None:
     """Add source systems as partitions; those that are there already stay."""
     with dagster_instance(settings) as instance:
         instance.add_dynamic_partitions(SOURCE_SYSTEMS, list(names))
+
+
+def forget_source(settings: Settings, name: str) -> None:
+    """Take a source system out of the partitions: a backfill over all of them would have a failed run for it."""
+    with dagster_instance(settings) as instance:
+        if instance.has_dynamic_partition(SOURCE_SYSTEMS, name):
+            instance.delete_dynamic_partition(SOURCE_SYSTEMS, name)
 
 
 def run_sync(
@@ -103,7 +109,7 @@ def run_sync(
 @cache
 def _sync_job() -> JobDefinition:
     """The job of the UI, resolved once a process; schedules and sensors are not needed here."""
-    resources = {"knowledge_base": KnowledgeBaseResource(), "io_manager": mem_io_manager}
+    resources = {"knowledge_base": KnowledgeBaseResource(), "io_manager": KEEPS_NOTHING}
     only = Definitions(assets=ALL_ASSETS, jobs=[sync_job], resources=resources, executor=in_process_executor)
     return only.resolve_job_def(SYNC)
 

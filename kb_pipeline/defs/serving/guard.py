@@ -54,7 +54,9 @@ def refused(scope: Scope, allowed: frozenset[str]) -> Refusal | None:
     """Why not to answer an ASGI request (http or websocket), or None. `allowed` are host names besides loopback's."""
     host = _place(f"//{_one(scope, b'host')}", scope)
     if host is None or host[0] not in LOOPBACK | allowed:
-        return Refusal(403, "The UI does not answer to this host name. Name it with --allowed-host or in KB_ALLOWED_HOSTS.")
+        return Refusal(
+            403, "The UI does not answer to this host name. Name it with --allowed-host or in KB_ALLOWED_HOSTS."
+        )
     if not _own_page(scope, host, allowed):
         return Refusal(403, "The UI answers its own pages alone; this request is of another site.")
     graphql = scope["path"].rstrip("/").rpartition("/")[2] == "graphql"
