@@ -5,14 +5,13 @@ kb_pipeline_tests/defs/test_dagster_private.py fails when one of these moves or 
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dagster import BetaWarning, DagsterInstance, PreviewWarning
+from dagster import DagsterInstance, PreviewWarning
 
 # What DagsterInstance.get() builds an instance from. get() itself takes no overrides, and an instance that captures the
 # output of runs starts four processes for each.
@@ -37,10 +36,7 @@ NOT_CAPTURED = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 }
 
-UNSTABLE: dict[str, type[Warning]] = {
-    "Specifying a partitions_def on an AssetCheckSpec": PreviewWarning,
-    "Parameter `backfill_policy` of function `asset`": BetaWarning,
-}
+PARTITIONED_CHECKS = "Specifying a partitions_def on an AssetCheckSpec"
 
 
 @contextmanager
@@ -60,10 +56,8 @@ def workspace_context(instance: DagsterInstance, workspace: Path, version: str) 
 
 @contextmanager
 def in_preview() -> Iterator[None]:
-    """Silences two warnings by their words, and no other. Partitions of asset checks are in preview: without them one
-    source's red is overwritten by the next one's green. Backfill policies are in beta: without one, how many runs a
-    backfill makes is Dagster's default of the day."""
+    """Silences one warning by its words, and no other: partitions of asset checks are in preview. Without them one
+    source's red is overwritten by the next one's green."""
     with warnings.catch_warnings():
-        for words, category in UNSTABLE.items():
-            warnings.filterwarnings("ignore", message=re.escape(words), category=category)
+        warnings.filterwarnings("ignore", message=PARTITIONED_CHECKS, category=PreviewWarning)
         yield

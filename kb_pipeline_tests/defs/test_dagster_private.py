@@ -42,7 +42,7 @@ def test_the_webservers_context_has_the_locations_of_a_workspace(tmp_path: Path)
         assert context.create_request_context().code_location_names == []
 
 
-def test_two_warnings_are_silenced_and_no_other() -> None:
+def test_one_warning_is_silenced_and_no_other() -> None:
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         with dagster_private.in_preview():

@@ -26,6 +26,7 @@ CHECKS = {
     ("vector_tables", "vectors_finite_and_unit_length"),
     ("vector_tables", "rows_equal_ledger"),
 }
+TAGS = """query Tags($id: ID!) { runOrError(runId: $id) { ... on Run { tags { key value } } } }"""
 NODES = """
 query Nodes {
   assetNodes {
@@ -87,6 +88,13 @@ def test_a_materialization_of_one_partition_fills_the_tables(seen: Seen) -> None
 def test_a_backfill_over_all_partitions_fills_the_tables(seen: Seen) -> None:
     assert len(seen.backfill_runs) == len(DOCUMENTS)
     assert _rows(seen.workspace) == DOCUMENTS
+
+
+def test_runs_of_a_backfill_are_tagged_with_their_source_system(seen: Seen) -> None:
+    """By this tag the queue keeps two runs over one source apart, and sensors go on with its backlog."""
+    tags = [seen.dev.ask(TAGS, id=run_id)["runOrError"]["tags"] for run_id in seen.backfill_runs]
+    sources = [tag["value"] for of_run in tags for tag in of_run if tag["key"] == "dagster/partition"]
+    assert sorted(sources) == sorted(DOCUMENTS)
 
 
 def test_every_source_system_is_a_partition(seen: Seen) -> None:

@@ -8,7 +8,6 @@ from dagster import (
     AssetExecutionContext,
     AssetRecordsFilter,
     AssetsDefinition,
-    BackfillPolicy,
     Config,
     DagsterExecutionInterruptedError,
     DataVersion,
@@ -23,7 +22,6 @@ from kb_pipeline.core.contracts import StageName
 from kb_pipeline.core.errors import KbError
 from kb_pipeline.defs.assets import checks, metadata
 from kb_pipeline.defs.assets.partitions import source_systems
-from kb_pipeline.defs.dagster_private import in_preview
 from kb_pipeline.defs.resources import KnowledgeBaseResource
 from kb_pipeline.defs.tags import COMMAND_LINE, KEYS_ONLY, LAUNCHED_BY
 from kb_pipeline.pipeline.catalogue import stage_versions
@@ -50,8 +48,10 @@ Check = Callable[[SourceRun, StageReport, Sequence[Passage]], list[AssetCheckRes
 
 
 VERSIONS = stage_versions()
-# A backfill is one run a source system: each holds its source's lease alone.
-ONE_SOURCE_A_RUN = BackfillPolicy.multi_run(max_partitions_per_run=1)
+# None is one run a source system, tagged with it. BackfillPolicy.multi_run(1) makes as many, but each over a range from
+# a source to itself, without that tag: then the queue does not keep two runs of a source apart, no sensor goes on with
+# its backlog, and its checks are of no partition.
+BACKFILL_POLICY = None
 
 
 def _stage_asset(
@@ -64,24 +64,22 @@ def _stage_asset(
     check: Check | None = None,
     pool: str | None = None,
 ) -> AssetsDefinition:
-    with in_preview():
-
-        @asset(
-            name=name,
-            description=description,
-            group_name=GROUP,
-            kinds=kinds,
-            owners=OWNERS,
-            partitions_def=source_systems,
-            backfill_policy=ONE_SOURCE_A_RUN,
-            code_version=str(VERSIONS[STAGE_OF_ASSET[name]]),
-            metadata=metadata.of_definition(STAGE_OF_ASSET[name]),
-            deps=[before],
-            check_specs=check_specs,
-            pool=pool,
-        )
-        def body(context: AssetExecutionContext, knowledge_base: KnowledgeBaseResource) -> MaterializeResult:  # type: ignore[type-arg] # Dagster reads this annotation and knows no generic
-            return _materialize(context, name, knowledge_base.settings(), check)
+    @asset(
+        name=name,
+        description=description,
+        group_name=GROUP,
+        kinds=kinds,
+        owners=OWNERS,
+        partitions_def=source_systems,
+        backfill_policy=BACKFILL_POLICY,
+        code_version=str(VERSIONS[STAGE_OF_ASSET[name]]),
+        metadata=metadata.of_definition(STAGE_OF_ASSET[name]),
+        deps=[before],
+        check_specs=check_specs,
+        pool=pool,
+    )
+    def body(context: AssetExecutionContext, knowledge_base: KnowledgeBaseResource) -> MaterializeResult:  # type: ignore[type-arg] # Dagster reads this annotation and knows no generic
+        return _materialize(context, name, knowledge_base.settings(), check)
 
     return body
 
@@ -148,33 +146,31 @@ def _is_last(context: AssetExecutionContext, name: str) -> bool:
     return not any(later in selected for later in order[order.index(name) + 1 :])
 
 
-with in_preview():
-
-    @asset(
-        description="What the source system holds now: its listing compared with the ledger as a set. Only objects "
-        "whose ETag, size or time changed are read, to hash them; documents that are gone are deleted, unless they are "
-        "a suspiciously large share. A run takes on a bounded number of documents. How work is found: "
-        "`docs/design.md`.",
-        group_name=GROUP,
-        kinds={"s3", "python"},
-        owners=OWNERS,
-        partitions_def=source_systems,
-        backfill_policy=ONE_SOURCE_A_RUN,
-        code_version=str(VERSIONS["raw"]),
-        check_specs=checks.raw_documents_checks,
+@asset(
+    description="What the source system holds now: its listing compared with the ledger as a set. Only objects "
+    "whose ETag, size or time changed are read, to hash them; documents that are gone are deleted, unless they are "
+    "a suspiciously large share. A run takes on a bounded number of documents. How work is found: "
+    "`docs/design.md`.",
+    group_name=GROUP,
+    kinds={"s3", "python"},
+    owners=OWNERS,
+    partitions_def=source_systems,
+    backfill_policy=BACKFILL_POLICY,
+    code_version=str(VERSIONS["raw"]),
+    check_specs=checks.raw_documents_checks,
+)
+def raw_documents(
+    context: AssetExecutionContext, config: RawDocumentsConfig, knowledge_base: KnowledgeBaseResource
+) -> MaterializeResult:  # type: ignore[type-arg]
+    return _materialize(
+        context,
+        "raw_documents",
+        knowledge_base.settings(),
+        checks.check_raw,
+        listing=config.compare_listing,
+        confirm_deletes=config.confirm_deletes,
+        hinted_only=KEYS_ONLY in context.run.tags,
     )
-    def raw_documents(
-        context: AssetExecutionContext, config: RawDocumentsConfig, knowledge_base: KnowledgeBaseResource
-    ) -> MaterializeResult:  # type: ignore[type-arg]
-        return _materialize(
-            context,
-            "raw_documents",
-            knowledge_base.settings(),
-            checks.check_raw,
-            listing=config.compare_listing,
-            confirm_deletes=config.confirm_deletes,
-            hinted_only=KEYS_ONLY in context.run.tags,
-        )
 
 
 cleaned_elements = _stage_asset(

@@ -27,11 +27,9 @@ def test_a_sync_is_the_six_assets_whatever_comes_to_stand_beside_them() -> None:
 
 
 @pytest.mark.parametrize("one", ALL_ASSETS, ids=list(STAGE_OF_ASSET))
-def test_an_asset_says_which_code_it_is_and_how_it_is_backfilled(one: AssetsDefinition) -> None:
+def test_an_asset_says_which_code_it_is_and_where_to_read_on(one: AssetsDefinition) -> None:
     (spec,) = one.specs
     assert spec.code_version == str(stage_versions()[STAGE_OF_ASSET[spec.key.to_user_string()]])
-    assert one.backfill_policy is not None
-    assert one.backfill_policy.max_partitions_per_run == 1
     assert "`docs/" in (spec.description or "")
     assert {check.partitions_def for check in one.check_specs} <= {one.partitions_def}
 
