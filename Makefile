@@ -42,6 +42,8 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	DAGSTER_DISABLE_TELEMETRY=yes $(BIN)/dg check defs
+	DAGSTER_DISABLE_TELEMETRY=yes $(BIN)/dagster definitions validate
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -8,7 +8,7 @@ from kb_pipeline.defs.automation.schedules import schedules
 from kb_pipeline.defs.automation.sensors import continue_backlog, lost_runs, new_documents_sensor
 from kb_pipeline.defs.automation.upkeep import collect_job, reconcile_job
 from kb_pipeline.defs.jobs import sync_job
-from kb_pipeline.defs.resources import KnowledgeBaseResource, SGLangResource
+from kb_pipeline.defs.resources import KEEPS_NOTHING, KnowledgeBaseResource
 from kb_pipeline.settings import Settings, load_settings
 
 
@@ -19,7 +19,7 @@ def build_definitions(settings: Settings) -> Definitions:
         jobs=[sync_job, reconcile_job, collect_job],
         schedules=schedules(settings),
         sensors=[new_documents_sensor(settings), continue_backlog, lost_runs, alert_failed, alert_braked],
-        resources={"knowledge_base": KnowledgeBaseResource(), "sglang": SGLangResource()},
+        resources={"knowledge_base": KnowledgeBaseResource(), "io_manager": KEEPS_NOTHING},
         executor=in_process_executor,
     )
 

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from kb_pipeline.auditing import AuditReport
     from kb_pipeline.masking import MaskedSample
     from kb_pipeline.operations.beginning import Begun
-    from kb_pipeline.operations.doctor import Finding
     from kb_pipeline.operations.forecasting import SourcePlan
     from kb_pipeline.operations.maintenance import Forgotten, KnownSource
     from kb_pipeline.operations.quarantine import QuarantineReport
+    from kb_pipeline.operations.querying import Results
+    from kb_pipeline.operations.readiness import Finding
     from kb_pipeline.operations.verifying import Repaired
     from kb_pipeline.pipeline.reports import IngestReport, SyncReport
-    from kb_pipeline.search.hybrid import Result
+    from kb_pipeline.sources.mirror import MirrorPlan
     from kb_pipeline.store.erasing.collect import Collected
     from kb_pipeline.store.erasing.erase import Erased
     from kb_pipeline.store.verify import Problem
@@ -97,6 +98,12 @@ class KnowledgeBase:
 
         return syncing.ingest(self.settings, folder, source, syncing.SyncOptions(confirm_deletes, rehash))
 
+    def plan_ingest(self, folder: Path | str, source: str, *, confirm_deletes: bool = False) -> MirrorPlan:
+        """What `ingest` would upload, replace, remove and leave out. Nothing is written."""
+        from kb_pipeline.operations import ingesting
+
+        return ingesting.plan_folder(self.settings, Path(folder), source, drop_excluded=confirm_deletes)
+
     def sync(
         self,
         *names: str,
@@ -127,8 +134,11 @@ class KnowledgeBase:
 
         register_sources(self.settings, self.sources())
 
-    def search(self, text: str, source: str | None = None, limit: int = 10) -> list[Result]:
-        """The passages that best answer `text`, by meaning and by word. Empty before the first sync."""
+    def search(self, text: str, source: str | None = None, limit: int = 10) -> Results:
+        """The passages that best answer `text`, by meaning and by word: a list of Result, empty before the first sync.
+
+        While the model does not answer words alone decide: then its `answered_by` is "words", and `reason` says why.
+        """
         return querying.search(self.settings, text, source, limit)
 
     def mask(self, text: str, source: str | None = None) -> MaskedSample:
@@ -198,6 +208,12 @@ class KnowledgeBase:
 
         return maintenance.forget(self.settings, document, source)
 
+    def remember(self, document: str, source: str | None = None) -> Found:
+        """Take a forgotten document's tombstone away: the next sync takes it in again, if its source still has it."""
+        from kb_pipeline.operations import maintenance
+
+        return maintenance.remember(self.settings, document, source)
+
     def known_sources(self) -> list[KnownSource]:
         """Source systems of kb.yaml and of the ledger with where they are known from, removed ones too."""
         from kb_pipeline.operations import maintenance
@@ -212,9 +228,12 @@ class KnowledgeBase:
 
     def remove_source(self, name: str) -> Erased:
         """Erase a source system from every table, space and artifact; its raw documents stay where they lie."""
+        from kb_pipeline.defs.running.in_process import forget_source
         from kb_pipeline.operations import maintenance
 
-        return maintenance.remove_source(self.settings, name)
+        erased = maintenance.remove_source(self.settings, name)
+        forget_source(self.settings, name)
+        return erased
 
     def masked_spans(self, source: str) -> int:
         """How many spans masking replaced in the current documents of a source."""
@@ -228,6 +247,12 @@ class KnowledgeBase:
         from kb_pipeline.operations.doctor import examine
 
         return examine(self._config, self._home)
+
+    def obstacles(self) -> list[Finding]:
+        """What would refuse the next sync, each with a remedy; empty when nothing would."""
+        from kb_pipeline.operations.readiness import obstacles
+
+        return obstacles(self.settings)
 
     def frame(self, stage: str, source: str, limit: int | None = None) -> pd.DataFrame:
         """A stage's current artifacts of one source as a DataFrame: a row an element, chunk or vector.

@@ -41,7 +41,11 @@ os.environ = Nothing(os.environ)
 os.getenv = os.environ.get
 socket.socket.connect = refuse
 socket.getaddrinfo = refuse
-importlib.import_module(sys.argv[1])
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except SystemExit as error:
+        print(f"{name}: {error}")
 """
 
 
@@ -78,10 +82,10 @@ except SystemExit:
     assert loaded_after(code, tmp_path).isdisjoint({"dagster", "torch", "unstructured", "presidio_analyzer"})
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if name.count(".") == 1 or "defs" in name])
-def test_nothing_is_read_and_nothing_is_opened_at_import(module: str, tmp_path: Path) -> None:
+def test_nothing_is_read_and_nothing_is_opened_at_import(tmp_path: Path) -> None:
+    """All modules in one process: whatever one of them does at import is named with it."""
     done = subprocess.run(
-        [sys.executable, "-c", WATCH, module], capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path
+        [sys.executable, "-c", WATCH, *MODULES], capture_output=True, text=True, check=False, timeout=280, cwd=tmp_path
     )
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert list(tmp_path.iterdir()) == []

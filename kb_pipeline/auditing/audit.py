@@ -44,9 +44,16 @@ def audit(settings: Settings, *, plant: bool = True, on_event: Callable[[str], N
         for path in paths:
             store.delete(path)
         if plant and SOURCE in known_sources(settings):
-            maintenance.remove_source(settings, SOURCE)
+            _remove(settings)
     _write(settings, report)
     return report
+
+
+def _remove(settings: Settings) -> None:
+    from kb_pipeline.defs.running.in_process import forget_source
+
+    maintenance.remove_source(settings, SOURCE)
+    forget_source(settings, SOURCE)
 
 
 def _look(settings: Settings, planted: Canaries) -> AuditReport:

@@ -12,7 +12,7 @@ import sys
 import click
 
 from kb_pipeline import console
-from kb_pipeline.cli import erasing, looking, masking, operating, running
+from kb_pipeline.cli import developing, erasing, looking, masking, operating, remembering, running
 from kb_pipeline.cli.helping import explain
 from kb_pipeline.core.collector import collect_seldom
 from kb_pipeline.core.errors import KbError, defect
@@ -48,9 +48,10 @@ for _verb in (
     operating.verify,
     erasing.gc,
     erasing.forget,
+    remembering.remember,
     erasing.source,
     running.demo,
-    running.dev,
+    developing.dev,
 ):
     kb.add_command(_verb)
 explain(kb)

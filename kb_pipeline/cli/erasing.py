@@ -44,6 +44,7 @@ def forget(base: KnowledgeBase, document: str, source: str | None, yes: bool, as
             f"{done.erased.copies} other documents hold the same bytes: they stay, with what they share", "yellow"
         )
     console.say("The object itself stays in the source: delete it there.")
+    console.say(f"To take the document in again: kb remember {done.document_id}")
 
 
 @click.group()

@@ -25,6 +25,7 @@ HELP: Mapping[str, tuple[str, str]] = {
     "quarantine retry": ("Let the next sync try documents again", "kb quarantine retry 5ea8578c222e"),
     "verify": ("Check what must always hold, and mend it", "kb verify hr --deep --repair"),
     "forget": ("Erase a document at once and for good", "kb forget hr/minutes.docx --yes"),
+    "remember": ("Let the next sync take a forgotten document in again", "kb remember hr/minutes.docx"),
     "source": ("Source systems: list, add, remove", "kb source list"),
     "source list": ("Source systems of kb.yaml and of the ledger", "kb source list --json"),
     "source add": ("Look after a source system from now on", "kb source add hr"),

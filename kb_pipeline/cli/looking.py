@@ -54,8 +54,10 @@ def search(base: KnowledgeBase, text: str, source: str | None, limit: int, as_js
     """Find the passages that best answer TEXT, by meaning and by word."""
     results = base.search(text, source, limit)
     if as_json:
-        console.print_json({"results": results})
+        console.print_json({"results": results, "answered_by": results.answered_by, "reason": results.reason})
         return
+    if results.reason:
+        console.err.print(f"Answered by words alone: {results.reason}", markup=False, soft_wrap=True)
     console.show_results(results)
     if not results:
         console.note("Nothing found. `kb status` shows what the knowledge base holds.")

@@ -7,6 +7,7 @@ import click
 from kb_pipeline import console
 from kb_pipeline.cli import tables
 from kb_pipeline.cli.completing import SOURCE
+from kb_pipeline.cli.obstacles import say_obstacles
 from kb_pipeline.cli.options import WORDS, json_option, wide_option
 from kb_pipeline.knowledge_base import KnowledgeBase
 from kb_pipeline.local.stack import ServiceStatus
@@ -80,9 +81,11 @@ def verify(base: KnowledgeBase, source: str | None, deep: bool, repair: bool, wi
     """Check what must always hold, of source system NAME or of all; exit code 1 if something does not."""
     repaired = base.repair(source, deep=deep) if repair else None
     problems = repaired.problems if repaired else base.verify(source, deep=deep)
+    obstacles = base.obstacles()
     if as_json:
         shown = [{name: getattr(problem, name) for name in SHOWN} for problem in problems]
-        console.print_json({"problems": shown, **({"mended": repaired.mended} if repaired else {})})
+        mended = {"mended": repaired.mended} if repaired else {}
+        console.print_json({"problems": shown, **mended, "obstacles": obstacles})
     else:
         if repaired:
             console.say(f"{repaired.mended} mended, at once or by the next sync")
@@ -90,6 +93,7 @@ def verify(base: KnowledgeBase, source: str | None, deep: bool, repair: bool, wi
             tables.show_problems(problems, wide=wide)
         else:
             console.say("no problems")
+        say_obstacles(obstacles)
     if problems:
         raise click.exceptions.Exit(1)
 
@@ -105,8 +109,9 @@ SHOWN = ("check", "source_system", "document", "document_id", "detail", "repaira
 @click.pass_obj
 def plan(base: KnowledgeBase, names: tuple[str, ...], wide: bool, as_json: bool) -> None:
     """What syncing NAMES, or all source systems, would do and cost. Nothing is written."""
-    plans = base.plan(*names)
+    plans, obstacles = base.plan(*names), base.obstacles()
     if as_json:
-        console.print_json({"plans": plans})
+        console.print_json({"plans": plans, "obstacles": obstacles})
     else:
         tables.show_plans(plans, wide=wide)
+        say_obstacles(obstacles)

@@ -1,12 +1,8 @@
-"""Verbs that do work: ingest, sync, demo, dev. Dagster is loaded by these alone."""
+"""Verbs that do work: ingest, sync, demo. Dagster is loaded by these alone."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,8 +10,9 @@ import click
 from kb_pipeline import console
 from kb_pipeline.cli import tables
 from kb_pipeline.cli.completing import SOURCE
+from kb_pipeline.cli.ingesting import say_left_out, show_plan
 from kb_pipeline.cli.options import WORDS, json_option
-from kb_pipeline.core.errors import KbError, SettingsError, SourcesFailed
+from kb_pipeline.core.errors import KbError, SourcesFailed
 from kb_pipeline.knowledge_base import KnowledgeBase
 
 if TYPE_CHECKING:
@@ -31,23 +28,34 @@ _rehash_option = click.option("--rehash", is_flag=True, help="Read every object'
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.option("--source", required=True, type=SOURCE, help="Source system: lower-case letters, digits, '-' and '_'.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be uploaded, replaced, removed and left out.")
 @_confirm_option
 @_rehash_option
 @json_option
 @click.pass_obj
-def ingest(base: KnowledgeBase, folder: str, source: str, confirm_deletes: bool, rehash: bool, as_json: bool) -> None:
+def ingest(
+    base: KnowledgeBase,
+    folder: str,
+    source: str,
+    dry_run: bool,
+    confirm_deletes: bool,
+    rehash: bool,
+    as_json: bool,
+) -> None:
     """Make a source system mirror FOLDER, then sync it. Files gone from FOLDER are deleted from the source."""
+    if dry_run:
+        show_plan(base, folder, source, confirm_deletes=confirm_deletes, as_json=as_json)
+        return
     with console.progress_shown(as_json=as_json, setting=base.settings.progress):
         report = base.ingest(folder, source, confirm_deletes=confirm_deletes, rehash=rehash)
     m = report.mirror
     for name in m.failed:
         console.note(f"could not be read: {name}")
-    if m.skipped:
-        console.note(f"{m.skipped} files skipped: their names hold control characters or are not UTF-8")
     if as_json:
         console.print_json({**console.plain(report.sync), "mirror": m})
     else:
         console.say(f"{source}: {m.uploaded} uploaded, {m.unchanged} unchanged, {m.deleted} deleted")
+        say_left_out(source, m)
         tables.show_sync(report.sync)
     _end(_braked([report.sync]), as_json, unread=len(m.failed))
 
@@ -120,36 +128,3 @@ def demo(base: KnowledgeBase, as_json: bool) -> None:
         console.print_json(report)
     else:
         show_demo(report)
-
-
-@click.command()
-@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
-@click.pass_obj
-def dev(base: KnowledgeBase, port: int) -> None:
-    """Start the embedded stack and the Dagster UI on loopback, with the source systems as partitions."""
-    from kb_pipeline.local.dagster_home import prepare_dagster_home
-
-    base.up(console.err.print)
-    base.register_sources()
-    command = _installed_command("dagster")
-    if command is None:
-        raise SettingsError("The command `dagster` is not installed.", "Install kb-pipeline in this environment.")
-    settings = base.settings
-    environment = {
-        **os.environ,
-        "DAGSTER_HOME": str(prepare_dagster_home(settings)),
-        "DAGSTER_DISABLE_TELEMETRY": "yes",
-        "KB_HOME": str(settings.home),
-        **({"KB_CONFIG": str(settings.config_path)} if settings.config_path else {}),
-    }
-    workspace = (settings.config_path.parent if settings.config_path else Path.cwd()) / "workspace.yaml"
-    code = ["-w", str(workspace)] if workspace.is_file() else ["-m", "kb_pipeline.definitions"]
-    arguments = ["dagster", "dev", "--host", "127.0.0.1", "--port", str(port), *code]
-    console.err.print(f"Dagster UI: http://127.0.0.1:{port}")
-    os.execve(command, arguments, environment)  # noqa: S606 - our own environment's command, no shell
-
-
-def _installed_command(name: str) -> str | None:
-    """Path of a command of this environment, or None."""
-    beside = Path(sys.executable).parent / name
-    return str(beside) if beside.is_file() else shutil.which(name)

@@ -96,6 +96,9 @@ def show_known(found: Sequence[KnownSource]) -> None:
         for s in found
     ]
     console.table("", columns, rows, whole=columns[1:4])
+    for s in found:
+        if s.forgotten:
+            console.say(f"{s.source_system}: {s.forgotten} documents are forgotten: no sync takes them in")
 
 
 def show_plans(plans: Sequence[SourcePlan], *, wide: bool = False) -> None:
@@ -121,6 +124,14 @@ def _show_estimate(p: SourcePlan) -> None:
         console.say(
             f"{p.source_system}: at most {e.chunks} chunks, {e.tokens} tokens and {e.model_seconds:g} seconds of the"
             f" model for {e.documents} documents (estimated: {basis})"
+        )
+    if p.left_out:
+        console.say(f"{p.source_system}: {p.left_out} objects are left out by patterns (exclude in kb.yaml)")
+    if p.held:
+        console.say(
+            f"{p.source_system}: {p.held} documents are in although patterns exclude their names: they stay until"
+            f" `kb sync {p.source_system} --confirm-deletes`",
+            "yellow",
         )
     for stage, count in p.unsettled.items():
         console.say(f"{p.source_system}: {count} unchanged documents have work left, from {stage} on")

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
+from kb_pipeline.local.installation import home_mode
 from kb_pipeline.settings import Settings
 
 INSTANCE_FILE = "dagster.yaml"
 POSTGRES_URL = "KB_DAGSTER_POSTGRES_URL"
 # Where no project lies beside the settings. Left to itself, Dagster reports its use to its makers.
 _DEFAULT = b"telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+
+
+def make_dagster_home(environ: Mapping[str, str]) -> Path:
+    """Make the folder that the environment names, and return it, without a look at kb.yaml: a wrong one must not keep
+    Dagster from starting, for it is the UI that shows what is wrong."""
+    if environ.get("DAGSTER_HOME"):
+        return Path(environ["DAGSTER_HOME"])
+    home = Path(environ.get("KB_HOME") or ".kb").absolute()
+    home.mkdir(mode=home_mode(), parents=True, exist_ok=True)
+    (home / "dagster").mkdir(mode=0o700, exist_ok=True)
+    return home / "dagster"
 
 
 def prepare_dagster_home(settings: Settings) -> Path:

@@ -22,7 +22,8 @@ class SourcePlan:
     Documents: `listed` objects and `live` ones of the ledger; to add, to change (their bytes are read; perhaps they are
     the same), to move and to delete. `brake`: the deletes would wait for --confirm-deletes. `bytes_to_read` of objects.
     `unsettled` counts documents that did not change and have work left (other settings, say), by the first stage that
-    has any. `estimate` is of the added, changed and unsettled ones.
+    has any. `estimate` is of the added, changed and unsettled ones. Of the names that patterns exclude, `left_out` are
+    not taken in, and `held` are documents that stay until someone confirms their delete.
     """
 
     source_system: str
@@ -36,6 +37,8 @@ class SourcePlan:
     bytes_to_read: int
     unsettled: Mapping[str, int]
     estimate: Estimate
+    left_out: int = 0
+    held: int = 0
 
     @property
     def empty(self) -> bool:
@@ -53,7 +56,7 @@ def plan(settings: Settings, names: Sequence[str]) -> list[SourcePlan]:
     with connected(settings) as connection:
         for name in names or known:
             checked(name)
-            with Listing(name, store.list(raw_prefix(name))) as listing:
+            with Listing(name, store.list(raw_prefix(name)), settings.selection_for(name)) as listing:
                 if name not in known and not listing.count:
                     raise no_such_source(name, known)
                 listing.load(connection)
@@ -82,6 +85,8 @@ def _plan(connection: Connection, settings: Settings, name: str, listed: int) ->
         _bytes(found),
         {stage: _documents(kinds) for stage, kinds in left.items()},
         estimate(work, own, sum(everywhere.values(), Sample()), speed if speed.tokens else any_speed),
+        found.left_out,
+        found.held,
     )
 
 

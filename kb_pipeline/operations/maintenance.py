@@ -15,7 +15,7 @@ from kb_pipeline.pipeline.catalogue import chain_key
 from kb_pipeline.pipeline.opening import checked, connected, no_such_source, object_store
 from kb_pipeline.settings import Settings
 from kb_pipeline.store.erasing import collect as collecting
-from kb_pipeline.store.erasing import erase
+from kb_pipeline.store.erasing import erase, tombstones
 from kb_pipeline.store.erasing.collect import Clear, Collected
 from kb_pipeline.store.erasing.erase import Erased
 from kb_pipeline.store.ledger.backlog import ensure_source
@@ -28,8 +28,8 @@ log = logging.getLogger("kb_pipeline.progress")
 
 @dataclass(frozen=True, slots=True)
 class KnownSource:
-    """A source system: whether kb.yaml names it, whether the ledger knows it, when its listing last differed, and
-    whether it was removed."""
+    """A source system: whether kb.yaml names it, whether the ledger knows it, when its listing last differed, whether
+    it was removed, and how many of its documents were forgotten."""
 
     source_system: str
     description: str
@@ -37,6 +37,7 @@ class KnownSource:
     in_ledger: bool
     listed_at: datetime | None
     removed: bool
+    forgotten: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,23 @@ def forget(settings: Settings, document: str, source: str | None) -> Forgotten:
     return Forgotten(found.document_id, found.source_system, erased)
 
 
+def remember(settings: Settings, document: str, source: str | None) -> Found:
+    """Take a forgotten document's tombstone away, so that the next sync takes it in again. Raises NotFound when there
+    is no such document or it is not forgotten, SourceBusy."""
+    found = find(settings, document, source)
+    if not found.forgotten:
+        raise NotFound(f"{found} is not forgotten.", f"`kb history {found.document_id[:12]}` says how it stands.")
+    with connected(settings) as connection, held_lease(settings, found.source_system) as lease:
+        erase.forget(connection, object_store(settings), lease, found.document_id)  # one that was interrupted
+        tombstones.remove(connection, lease, found.document_id)
+    return found
+
+
 def sources(settings: Settings) -> list[KnownSource]:
     """Source systems of kb.yaml and of the ledger, by name, removed ones too."""
     with connected(settings) as connection:
         ledger = {source.name: source for source in ledger_sources(connection)}
+        forgotten = tombstones.count(connection)
     found = []
     for name in sorted(ledger.keys() | settings.sources.keys()):
         known, configured = ledger.get(name), settings.sources.get(name)
@@ -94,6 +108,7 @@ def sources(settings: Settings) -> list[KnownSource]:
                 known is not None,
                 known.listed_at if known else None,
                 bool(known and known.removed),
+                forgotten.get(name, 0),
             )
         )
     return found

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from kb_pipeline.core.contracts import StageName
-from kb_pipeline.core.errors import DatabaseUnavailable, EmbeddingUnavailable, NotFound, SettingsError
+from kb_pipeline.core.errors import (
+    DatabaseUnavailable,
+    EmbeddingUnavailable,
+    KbError,
+    NotFound,
+    SettingsError,
+    TextUnanswered,
+)
 from kb_pipeline.local import stack
 from kb_pipeline.local.stack import ServiceStatus
 from kb_pipeline.pipeline.opening import connected, known_sources, no_such_source, object_store
 from kb_pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from kb_pipeline.search.hybrid import Result
+    from kb_pipeline.store.published.spaces import Space
     from kb_pipeline.store.views.freshness import SourceStatus
     from kb_pipeline.store.views.history import DocumentHistory
     from kb_pipeline.store.views.overview import SpaceOverview
@@ -60,20 +69,37 @@ def history(settings: Settings, document: str, source: str | None) -> DocumentHi
     return told
 
 
-def search(settings: Settings, text: str, source: str | None, limit: int) -> list[Result]:
-    """The passages that best answer `text`, by meaning and by word. Empty before the first sync.
+# A person waits for the answer, and words give one: the retries of the settings are for runs.
+QUERY_RETRIES = 1
 
-    Raises NotFound, SettingsError (no text), EmbeddingUnavailable, DatabaseUnavailable.
+
+class Results(list["Result"]):
+    """The passages found, the best first. `answered_by` is `words` when the model did not answer: then words alone
+    decided, and `reason` says what was wrong with the model and what to do."""
+
+    def __init__(self, found: list[Result], reason: str = "") -> None:
+        super().__init__(found)
+        self.reason = reason
+
+    @property
+    def answered_by(self) -> Literal["meaning and words", "words"]:
+        """What decided the order."""
+        return "words" if self.reason else "meaning and words"
+
+
+def search(settings: Settings, text: str, source: str | None, limit: int) -> Results:
+    """The passages that best answer `text`, by meaning and by word; by word alone while the model does not answer.
+    Empty before the first sync.
+
+    Raises NotFound, SettingsError (no text; a model that cannot be the right one), EmbeddingUnavailable (the server
+    answers with another dimension), DatabaseUnavailable.
     """
-    from kb_pipeline.embedding.vectors import truncate_and_renormalise
     from kb_pipeline.masking import mask_query
-    from kb_pipeline.pipeline.executors import embedding_client
     from kb_pipeline.search import hybrid
     from kb_pipeline.store.published.spaces import active_space
 
     if not text.strip():
         raise SettingsError("The search text is empty.", "Type a question or some words.")
-    e = settings.embedding
     known = known_sources(settings)
     if source is not None and source not in known:
         raise no_such_source(source, known)
@@ -82,28 +108,43 @@ def search(settings: Settings, text: str, source: str | None, limit: int) -> lis
         connection.prepare_threshold = None
         space = active_space(connection)
         if space is None:
-            return []
+            return Results([])
         query = mask_query(text, [settings.masking_for(name) for name in in_scope])
-        client = embedding_client(settings)
-        try:
-            native = client.embed_query(query.meaning, e.instruction)
-        finally:
-            client.close()
-        if native.shape[-1] != space.native_dimension:
-            raise EmbeddingUnavailable(
-                f"The embedding server answers with {native.shape[-1]} dimensions; the space "
-                f"{space.space_id} was filled with {space.native_dimension}.",
-                "Serve the model that the space was filled with (embedding.model).",
-            )
-        return hybrid.search(
+        vector, down = _vector(settings, query.meaning)
+        found = hybrid.search(
             connection,
             space,
-            truncate_and_renormalise(native[None, :], space.dimension)[0],
+            None if vector is None else _served(vector, space),
             query.wording,
             sources=[source] if source else None,
             limit=limit,
-            model_knows_language=e.knows(hybrid.language_of_query(text)),
+            model_knows_language=settings.embedding.knows(hybrid.language_of_query(text)),
         )
+    return Results(found, str(down) if down else "")
+
+
+def _vector(settings: Settings, text: str) -> tuple[np.ndarray | None, KbError | None]:
+    """The model's own vector (d,) of a masked query, or why there is none for now."""
+    from kb_pipeline.pipeline.executors import embedding_client
+
+    try:
+        client = embedding_client(settings, max_retries=QUERY_RETRIES)
+        try:
+            return client.embed_query(text, settings.embedding.instruction), None
+        finally:
+            client.close()
+    except (EmbeddingUnavailable, TextUnanswered) as error:
+        return None, error
+
+
+def _served(native: np.ndarray, space: Space) -> np.ndarray:
+    """The vector as the space holds vectors. Raises EmbeddingUnavailable for that of another model."""
+    from kb_pipeline.embedding.vectors import truncate_and_renormalise
+    from kb_pipeline.store.published.spaces import check_answered
+
+    check_answered(space, native.shape[-1])
+    served: np.ndarray = truncate_and_renormalise(native[None, :], space.dimension)[0]
+    return served
 
 
 def frame(settings: Settings, stage: str, source: str, limit: int | None) -> pd.DataFrame:

@@ -62,7 +62,8 @@ def _verify(connection: Connection, settings: Settings, source: str | None, *, d
         store = object_store(settings)
         for one in expected:
             problems += checking.verify_deep(connection, store, one)
-            problems += checking.verify_listing(connection, store, one, raw_prefix(one.source_system))
+            selection = settings.selection_for(one.source_system)
+            problems += checking.verify_listing(connection, store, one, raw_prefix(one.source_system), selection)
         if source is None:
             problems += checking.verify_objects(connection, store, settings.retention.grace_hours)
     return problems

@@ -34,6 +34,8 @@ from kb_pipeline.store.objects.object_store import ObjectStore, ObjectStoreConfi
 from kb_pipeline.store.published.spaces import Space
 from kb_pipeline.store.published.words import WORDS_VERSION
 
+# Raised when observing a source comes to record something else of the same objects.
+RAW_VERSION = 1
 EMBED_VERSION = 1
 PUBLISH_VERSION = 1
 # Raised when documents that are settled have to be looked at again, though no stage of its own has changed.
@@ -46,6 +48,22 @@ PRELOAD_LIGHT = ("kb_pipeline.pipeline.preload_light",)
 def raw_prefix(source_system: str) -> str:
     """Where a source system's raw documents lie in the object store."""
     return f"raw/{source_system}"
+
+
+def stage_versions() -> dict[StageName, int]:
+    """The version of each stage's code: it changes when the stage's output may, whatever the settings."""
+    from kb_pipeline.chunking import CHUNK_VERSION
+    from kb_pipeline.masking import MASK_VERSION
+    from kb_pipeline.parsing import PARSE_VERSION
+
+    return {
+        "raw": RAW_VERSION,
+        "parse": PARSE_VERSION,
+        "chunk": CHUNK_VERSION,
+        "mask": MASK_VERSION,
+        "embed": EMBED_VERSION,
+        "publish": PUBLISH_VERSION,
+    }
 
 
 def catalogue(settings: Settings, source_system: str, space: Space | None = None) -> dict[StageName, Stage]:

@@ -15,8 +15,11 @@ from kb_pipeline.pipeline.runner import Executor
 from kb_pipeline.settings import Settings
 
 
-def embedding_client(settings: Settings) -> EmbeddingClient:
-    """A client of the settings' embedding service. Raises EmbeddingUnavailable with the remedy when there is none."""
+def embedding_client(
+    settings: Settings, *, max_retries: int | None = None, longest_seconds: float | None = None
+) -> EmbeddingClient:
+    """A client of the settings' embedding service, with their retries and patience or less. Raises EmbeddingUnavailable
+    with the remedy when there is none."""
     e, key = settings.embedding, settings.embedding_api_key
     return EmbeddingClient(
         embedding_urls(settings),
@@ -24,8 +27,8 @@ def embedding_client(settings: Settings) -> EmbeddingClient:
         api_key=key.get_secret_value() if key else None,
         batch_texts=e.batch_texts,
         concurrency=e.concurrency,
-        timeout_seconds=e.timeout_seconds,
-        max_retries=e.max_retries,
+        timeout_seconds=min(e.timeout_seconds, longest_seconds or e.timeout_seconds),
+        max_retries=e.max_retries if max_retries is None else min(e.max_retries, max_retries),
     )
 
 

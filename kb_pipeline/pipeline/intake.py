@@ -48,9 +48,11 @@ def take_in(
     full: bool = False,
     rehash: bool = False,
     now: bool = False,
+    drop_excluded: bool = False,
 ) -> Intake:
     """Reconcile the source, or hint `keys` alone, and count what is to be done. With `now` what failed before is tried
-    again at once, whatever its pause. Raises NotFound when the source was removed."""
+    again at once, whatever its pause; with `drop_excluded` documents whose names patterns leave out are gone. Raises
+    NotFound when the source was removed."""
     with connected(settings) as connection:
         refuse_removed(connection, source_system)
         if now:
@@ -59,15 +61,29 @@ def take_in(
         if keys is not None:
             add_hints(connection, [(source_system, key) for key in keys])
             return Intake(None, count_hints(connection, source_system))
-        seen = _reconcile(connection, settings, source_system, full=full, rehash=rehash)
+        seen = _reconcile(connection, settings, source_system, full=full, rehash=rehash, drop_excluded=drop_excluded)
         return Intake(seen, _backlog(connection, settings, source_system))
 
 
 def _reconcile(
-    connection: Connection, settings: Settings, source_system: str, *, full: bool, rehash: bool
+    connection: Connection,
+    settings: Settings,
+    source_system: str,
+    *,
+    full: bool,
+    rehash: bool,
+    drop_excluded: bool = False,
 ) -> Reconciled:
-    store = object_store(settings)
-    return reconcile_source(connection, store, source_system, raw_prefix(source_system), full=full, rehash=rehash)
+    return reconcile_source(
+        connection,
+        object_store(settings),
+        source_system,
+        raw_prefix(source_system),
+        full=full,
+        rehash=rehash,
+        selection=settings.selection_for(source_system),
+        drop_excluded=drop_excluded,
+    )
 
 
 def _backlog(connection: Connection, settings: Settings, source_system: str) -> Backlog:

@@ -14,7 +14,7 @@ from kb_pipeline.pipeline.opening import refuse_removed
 from kb_pipeline.pipeline.run_state import RunContext
 from kb_pipeline.pipeline.runner import StageReport
 from kb_pipeline.sources.observing import Looker
-from kb_pipeline.sources.reconciling import reconcile
+from kb_pipeline.sources.reconciling import Reconciled, reconcile
 from kb_pipeline.store.ledger.backlog import choose_scope, ensure_source
 from kb_pipeline.store.ledger.deletes import count_deletes, delete_gone, set_brake
 from kb_pipeline.store.ledger.documents import name_documents, regroup
@@ -38,9 +38,9 @@ class Observation:
         ensure_source(connection, source)
         report = StageReport("raw", stats=self._regroup())
         fault_point("raw.regrouped")
-        seen = reconcile(connection, self.run.store, source, raw_prefix(source)) if listing else None
+        seen = self._reconcile() if listing else None
         limit, chain = settings.runs.documents, chain_key(settings, source)
-        looked = self._looker().look(limit)
+        looked = self.looker().look(limit)
         self.run.state.absent += looked.absent
         report.deleted = self.delete()
         chosen = choose_scope(connection, source, chain, limit, looked.documents)
@@ -57,6 +57,17 @@ class Observation:
         report.stats.update({str(change): count for change, count in looked.changes.items()})
         report.seconds = round(time.perf_counter() - started, 3)
         return report
+
+    def _reconcile(self) -> Reconciled:
+        run = self.run
+        return reconcile(
+            run.connection,
+            run.store,
+            run.source_system,
+            raw_prefix(run.source_system),
+            selection=run.settings.selection_for(run.source_system),
+            drop_excluded=run.state.confirm_deletes,
+        )
 
     def delete(self) -> int:
         """Delete what the source lacks, unless the brake holds. What lives on under another key stays until that is
@@ -83,7 +94,8 @@ class Observation:
         among = run.state.absent if run.state.hinted_only else None
         return delete_gone(run.connection, run.lease, chain, among) if deletes.gone else 0
 
-    def _looker(self) -> Looker:
+    def looker(self) -> Looker:
+        """What looks at single keys in this run."""
         run, settings = self.run, self.run.settings
         return Looker(
             run.connection,
@@ -93,6 +105,7 @@ class Observation:
             raw_prefix(run.source_system),
             settings.limits.document_mb * 1024 * 1024,
             lambda key: settings.access_groups(run.source_system, key),
+            settings.selection_for(run.source_system).takes,
         )
 
     def _regroup(self) -> dict[str, int]:

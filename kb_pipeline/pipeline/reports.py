@@ -21,7 +21,7 @@ class SyncReport:
     """What a sync of one source system did, all its runs together. `stages` maps a stage to its report, totals add up
     over the stages. `listed` objects were compared with the ledger; `run_id` is the last run's, empty when there was
     nothing to do. `brake` holds the numbers when deletes wait for a word, `waiting` counts what failed and is tried
-    again later.
+    again later, `left_out` objects whose names patterns exclude.
     """
 
     source_system: str
@@ -38,6 +38,7 @@ class SyncReport:
     deleted: int = 0
     waiting: int = 0
     brake: dict[str, Any] | None = None
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,8 @@ class SourceRun(RunContext):
         wanted = self.settings.embedding
         space = active_space(self.connection)
         of_model = model_key(wanted.model, wanted.revision)
-        native = space.native_dimension if space else native_dimension(self.connection, self.store, of_model)
+        known = space.native_dimension if space else None
+        native = known or native_dimension(self.connection, self.store, self.lease, of_model)
         if native is None:
             return None
         with self.connection.transaction():

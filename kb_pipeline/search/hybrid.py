@@ -56,7 +56,7 @@ WITH near AS (
     SELECT chunk_id, row_number() OVER (ORDER BY distance, chunk_id) AS place FROM (
         SELECT v.chunk_id, v.embedding <=> %(vector)s AS distance FROM {vectors} v
         WHERE %(sources)s::text[] IS NULL OR v.source_system = ANY(%(sources)s)
-        ORDER BY v.embedding <=> %(vector)s LIMIT %(candidates)s) n
+        ORDER BY v.embedding <=> %(vector)s LIMIT %(nearest)s) n
 ), term AS (
     SELECT q.term, greatest(1, (SELECT count(*) FROM kb.chunk c WHERE c.lexemes @@ q.term)) AS df, total.n
     FROM (SELECT DISTINCT t::tsquery AS term FROM unnest(%(terms)s::text[]) t) q,
@@ -88,25 +88,28 @@ ORDER BY f.score DESC, f.words_place NULLS LAST, c.chunk_id
 def search(
     connection: Connection,
     space: Space,
-    vector: np.ndarray,
+    vector: np.ndarray | None,
     text: str,
     *,
     sources: Sequence[str] | None = None,
     limit: int = 10,
     model_knows_language: bool = True,
 ) -> list[Result]:
-    """The `limit` best passages for a query. `vector` is (d,) float32 of the space's served dimension, unit length.
+    """The `limit` best passages for a query. `vector` is (d,) float32 of the space's served dimension, unit length;
+    without one (None) words alone decide.
 
     Where the model does not know the query's language its vectors are noise: words decide, vectors only fill up.
 
     The connection must not prepare statements (prepare_threshold=None): a generic plan would ignore the settings here.
     """
     register_vector(connection)
+    candidates = max(CANDIDATES, limit)
     values = {
-        "vector": HalfVector(vector),
+        "vector": HalfVector(np.zeros(space.dimension) if vector is None else vector),
+        "nearest": candidates if vector is not None else 0,
         "terms": [_term(word) for word in dict.fromkeys(words(text))][:MAX_QUERY_WORDS],
         "sources": list(sources) if sources else None,
-        "candidates": max(CANDIDATES, limit),
+        "candidates": candidates,
         "k": RRF_K,
         "weight": 1.0 if model_knows_language else UNKNOWN_LANGUAGE_WEIGHT,
         "limit": limit,

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 
 from kb_pipeline.core.errors import SettingsError
+from kb_pipeline.core.selection import Selection
 from kb_pipeline.settings.policy import ENTITIES, MASK, Language, MaskingPolicy, NamedEntityModel, PseudonymKey
 from kb_pipeline.settings.sections import (
     AlertSettings,
@@ -80,6 +81,12 @@ class Settings(Section):
                 "Set KB_PSEUDONYM_KEY to ID:SECRET; docs/privacy.md says how to make and change one.",
             )
         return policy
+
+    def selection_for(self, source_system: str) -> Selection:
+        """Which names of a source are taken in."""
+        own = self.sources.get(source_system, SourceSettings())
+        include = self.defaults.include if own.include is None else own.include
+        return Selection(include, (*self.defaults.exclude, *own.exclude))
 
     def strategy_for(self, source_system: str) -> Strategy:
         """How pages that may be pictures are read in a source."""

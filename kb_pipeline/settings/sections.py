@@ -17,10 +17,12 @@ from pydantic import (
     model_validator,
 )
 
+from kb_pipeline.core.selection import DEFAULT_EXCLUDE, check_patterns
 from kb_pipeline.settings.policy import Action, Entity, check_actions
 from kb_pipeline.settings.times import Cron, TimeZone
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
+Patterns = Annotated[tuple[str, ...], AfterValidator(check_patterns)]
 Actions = Annotated[Mapping[Entity, Action], AfterValidator(check_actions)]
 
 
@@ -156,9 +158,15 @@ class NotificationSettings(Section):
 
 class SourceSettings(Section):
     """One source system. Anything left out is taken from `defaults`. Of the `access` rules the first that matches a
-    document holds; a document that none matches has no groups."""
+    document holds; a document that none matches has no groups.
+
+    `include` and `exclude` are patterns (core.selection) of names to take in: `include` in place of that of `defaults`,
+    `exclude` after it.
+    """
 
     description: str = ""
+    include: Patterns | None = None
+    exclude: Patterns = ()
     strategy: Strategy | None = None
     masking: Actions = Field(default_factory=dict)
     access: tuple[AccessRule, ...] = ()
@@ -173,6 +181,8 @@ class DefaultSettings(Section):
     picture where a page has no usable text layer, `hi_res` leaves PDF to the models of unstructured.
     """
 
+    include: Patterns = ()
+    exclude: Patterns = DEFAULT_EXCLUDE
     strategy: Strategy = "auto"
     masking: Actions = Field(default_factory=dict)
     cron: Cron | None = None

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kb_pipeline.core.errors import NotFound, ObjectUnavailable
+from kb_pipeline.core.errors import ObjectUnavailable
 from kb_pipeline.core.faults import fault_point
-from kb_pipeline.core.identity import hash_stream
-from kb_pipeline.store.objects.object_store import STREAM_BYTES, ObjectStore
+from kb_pipeline.sources.folder import Rules, Step, compare
+from kb_pipeline.store.objects.object_store import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenFile:
+    """A file whose document was forgotten: it is not uploaded. Its name, and the id to `kb remember` it by."""
+
+    name: str
+    document_id: str = ""
 
 
 @dataclass(slots=True)
 class MirrorReport:
-    """What mirroring did, in files. `failed` names those that could not be read, or not stored alone.
+    """What mirroring did, in files; `replaced` are those of `uploaded` that had an object. `failed` names those that
+    could not be read, or not stored alone.
 
-    `skipped` ones cannot be object keys: their names hold control characters or bytes that are no text.
+    `skipped` ones cannot be object keys: their names hold control characters or bytes that are no text. `left_out` ones
+    have names that patterns exclude; so have `held` ones, which the knowledge base holds already: they are counted with
+    the others too. `forgotten` ones were not uploaded.
     """
 
     uploaded: int = 0
@@ -26,85 +35,94 @@ class MirrorReport:
     skipped: int = 0
     bytes_uploaded: int = 0
     failed: list[str] = field(default_factory=list)
+    replaced: int = 0
+    left_out: int = 0
+    held: int = 0
+    forgotten: list[ForgottenFile] = field(default_factory=list)
 
 
-def mirror(
-    store: ObjectStore, folder: Path, prefix: str, known: Mapping[str, tuple[str | None, str | None]]
-) -> MirrorReport:
-    """Mirror `folder` (recursively; links to folders are not followed) below `prefix`.
+@dataclass(slots=True)
+class MirrorPlan:
+    """What mirroring a folder would do, as names of files: those to `upload` (new), to `replace` and to `remove` from
+    the source. The rest as in MirrorReport."""
 
-    A file is left alone when the object is the one the ledger `known`s (key -> ETag, content hash) and the file's bytes
-    have that hash: names, sizes and times alone are not trusted. Raises NotFound when there is no such folder.
-    """
-    if not folder.is_dir():
-        raise NotFound(f"There is no folder {folder}.", "Name an existing folder.")
+    upload: list[str] = field(default_factory=list)
+    replace: list[str] = field(default_factory=list)
+    remove: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    forgotten: list[ForgottenFile] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    skipped: int = 0
+    bytes_to_upload: int = 0
+
+
+def mirror(store: ObjectStore, folder: Path, prefix: str, rules: Rules) -> MirrorReport:
+    """Mirror `folder` below `prefix`, as folder.compare decides. Raises NotFound when there is no such folder."""
     report = MirrorReport()
-    present = {item.key: item.etag for item in store.list(prefix)}
-    seen: set[str] = set()
-    for path in _files(folder):
-        key = path.relative_to(folder).as_posix()
-        if not _can_be_key(key):
-            report.skipped += 1
-            continue
-        seen.add(key)
-        _mirror_file(store, path, key, prefix, present.get(key), known.get(key), report)
-    for key in sorted(present.keys() - seen):
-        try:
-            store.delete(f"{prefix}/{key}")
-            fault_point("mirror.deleted")
-            report.deleted += 1
-        except ObjectUnavailable:
-            report.failed.append(key)
+    for step in compare(store, folder, prefix, rules):
+        report.held += step.held
+        match step.action:
+            case "upload" | "replace":
+                _put(store, step, prefix, report)
+            case "remove":
+                _delete(store, step, prefix, report)
+            case "unchanged":
+                report.unchanged += 1
+            case "left out":
+                report.left_out += 1
+            case "skip":
+                report.skipped += 1
+            case "forgotten":
+                report.forgotten.append(ForgottenFile(step.key))
+            case "unreadable":
+                report.failed.append(step.key)
     return report
 
 
-def _mirror_file(
-    store: ObjectStore,
-    path: Path,
-    key: str,
-    prefix: str,
-    etag: str | None,
-    known: tuple[str | None, str | None] | None,
-    report: MirrorReport,
-) -> None:
+def plan_mirror(store: ObjectStore, folder: Path, prefix: str, rules: Rules) -> MirrorPlan:
+    """What `mirror` would do. Writes nothing. Raises NotFound when there is no such folder."""
+    plan = MirrorPlan()
+    named = {
+        "upload": plan.upload,
+        "replace": plan.replace,
+        "remove": plan.remove,
+        "left out": plan.left_out,
+        "unreadable": plan.failed,
+    }
+    for step in compare(store, folder, prefix, rules):
+        plan.bytes_to_upload += step.size
+        if step.held:
+            plan.held.append(step.key)
+        if step.action in named:
+            named[step.action].append(step.key)
+        elif step.action == "forgotten":
+            plan.forgotten.append(ForgottenFile(step.key))
+        else:
+            plan.unchanged += step.action == "unchanged"
+            plan.skipped += step.action == "skip"
+    return plan
+
+
+def _put(store: ObjectStore, step: Step, prefix: str, report: MirrorReport) -> None:
+    assert step.path
     try:
-        if etag and known and known[0] == etag and known[1] == hash_stream(_pieces(path))[0]:
-            report.unchanged += 1
-            return
-        size = path.stat().st_size
-        readable = path.open("rb")
-    except OSError:
-        report.failed.append(key)
-        return
-    readable.close()
-    try:
-        store.put(f"{prefix}/{key}", path)
+        store.put(f"{prefix}/{step.key}", step.path)
     except ObjectUnavailable:
-        report.failed.append(key)
+        report.failed.append(step.key)
         return
     fault_point("mirror.stored")
     report.uploaded += 1
-    report.bytes_uploaded += size
+    report.replaced += step.action == "replace"
+    report.bytes_uploaded += step.size
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(root) / name
-            if path.is_file():
-                yield path
-
-
-def _can_be_key(key: str) -> bool:
+def _delete(store: ObjectStore, step: Step, prefix: str, report: MirrorReport) -> None:
     try:
-        key.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return all(character.isprintable() or character == "\u3000" for character in key)
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(STREAM_BYTES):
-            yield piece
+        store.delete(f"{prefix}/{step.key}")
+    except ObjectUnavailable:
+        report.failed.append(step.key)
+        return
+    fault_point("mirror.deleted")
+    report.deleted += 1

@@ -19,6 +19,7 @@ from kb_pipeline.core.faults import fault_point
 from kb_pipeline.core.identity import document_id, hash_stream
 from kb_pipeline.core.media_type import HEAD_BYTES, detect
 from kb_pipeline.core.planning import Change, change_of
+from kb_pipeline.core.selection import Selection
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.ledger.documents import Observation, Recorded, Version, held_elsewhere, record, recorded
 from kb_pipeline.store.ledger.hints import Hint, due_hints, mark_gone, remove_hints
@@ -54,7 +55,8 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Looker:
-    """Looks at keys of one source. `max_bytes` is the largest document; `groups` says who may read a key."""
+    """Looks at keys of one source. `max_bytes` is the largest document; `groups` says who may read a key, `takes`
+    whether a new object of that key is taken in."""
 
     connection: Connection
     store: ObjectStore
@@ -63,6 +65,7 @@ class Looker:
     prefix: str
     max_bytes: int
     groups: Callable[[str], Sequence[str]]
+    takes: Callable[[str], bool] = Selection().takes
 
     def look(self, limit: int) -> Observed:
         """Look at up to `limit` keys that are due. One that cannot be read waits, and one over the size limit is
@@ -82,22 +85,30 @@ class Looker:
         return counts
 
     def _observations(self, readers: ThreadPoolExecutor, hints: Sequence[Hint], counts: Observed) -> list[Observation]:
-        """Read what the hints name. Keys that are not there, and forgotten documents, are settled on the way."""
+        """Read what the hints name. Keys that are not there or not wanted, and forgotten documents, are settled on the
+        way."""
         source = self.lease.source_system
         known = recorded(self.connection, source, [hint.key for hint in hints])
-        forgotten = [(h.key, h.received_at) for h in hints if h.key in known and known[h.key].forgotten]
-        if forgotten:
-            remove_hints(self.connection, source, forgotten)
-        asked = [h for h in hints if not (h.key in known and known[h.key].forgotten)]
+        wanted = {hint.key for hint in hints if self._wanted(hint.key, known.get(hint.key))}
+        asked = [hint for hint in hints if hint.key in wanted]
+        unwanted = [(hint.key, hint.received_at) for hint in hints if hint.key not in wanted]
+        if unwanted:
+            remove_hints(self.connection, source, unwanted)
         found = list(readers.map(self._find, asked))
         absent = [hint for hint, seen in zip(asked, found, strict=True) if seen is None]
         if absent:
             mark_gone(self.connection, source, absent)
             fault_point("raw.marked_gone")
             counts.absent += [hint.key for hint in absent]
-        counts.looked_at += len(forgotten) + len(absent)
+        counts.looked_at += len(unwanted) + len(absent)
         present = [(hint, seen) for hint, seen in zip(asked, found, strict=True) if seen is not None]
         return list(readers.map(lambda one: self._read(one[0], one[1], known.get(one[0].key)), present))
+
+    def _wanted(self, key: str, known: Recorded | None) -> bool:
+        """Patterns keep out what is new; a document that is held stays in step until someone lets it go."""
+        if known and known.forgotten:
+            return False
+        return bool(known and not known.deleted) or self.takes(key)
 
     def _find(self, hint: Hint) -> ObjectInfo | None:
         # A listing shows the folder that a console made, an empty object "NAME/", as NAME: nobody can ask for that.

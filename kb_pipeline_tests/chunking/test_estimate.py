@@ -57,7 +57,20 @@ def test_chunks_of_the_default_size_fit_into_minilm_with_its_special_tokens(word
 
 @pytest.mark.parametrize(
     ("text", "tokens"),
-    [("", 0), ("   ", 0), ("年假", 2), ("the", 1), ("holiday", 2), ("2024", 4), ("a, b", 3), ("\n", 1), ("😀", 4)],
+    [
+        ("", 0),
+        ("   ", 0),
+        ("年假", 2),
+        ("the", 1),
+        ("holiday", 2),
+        ("abcdefgh", 2),
+        ("ABCDEFGH", 4),
+        ("IDs", 2),
+        ("2024", 4),
+        ("a, b", 3),
+        ("\n", 1),
+        ("😀", 4),
+    ],
 )
 def test_what_characters_cost(text: str, tokens: int) -> None:
     assert estimate_tokens(text) == tokens

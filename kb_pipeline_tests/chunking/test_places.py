@@ -13,6 +13,12 @@ def test_pages_and_boxes_are_those_of_its_elements() -> None:
     assert (only.page_start, only.page_end, only.boxes) == (2, 3, tuple(boxes))
 
 
+def test_pages_run_from_the_first_to_the_last_whatever_is_read_last() -> None:
+    """A footnote of page 2 may be read after the text that goes on on page 3."""
+    (only,) = chunk([Element(f"文字{page}。", "paragraph", page=page) for page in (2, 3, 2)], SETTINGS)
+    assert (only.page_start, only.page_end) == (2, 3)
+
+
 def test_a_paragraph_in_two_chunks_gives_its_box_to_both_once() -> None:
     box = Box(1, 0, 0, 1, 1)
     chunks = chunk([Element("一句话。" * 100, "paragraph", page=1, box=box)], SETTINGS)

@@ -21,6 +21,8 @@ from kb_pipeline.settings import ChunkingSettings
         ("See example.com. version 2 follows.", ["See example.com. version 2 follows."]),
         ("1. First point. 2. Second point.", ["1. First point. ", "2. Second point."]),
         ("one line\ntwo lines", ["one line\n", "two lines"]),
+        ("电话 1380013\n8000 转", ["电话 1380013\n8000 转"]),
+        ("Card 4111 1111.\n2222", ["Card 4111 1111.\n2222"]),
     ],
 )
 def test_where_sentences_end(text: str, expected: list[str]) -> None:
@@ -39,6 +41,14 @@ def test_a_clause_too_long_is_cut_between_words() -> None:
     parts = [part for part, _ in split_text("alpha beta gamma delta " * 5, 4)]
     assert "".join(parts) == "alpha beta gamma delta " * 5
     assert {word for part in parts for word in part.split()} == {"alpha", "beta", "gamma", "delta"}
+
+
+@pytest.mark.parametrize("number", ["138\n0013\n8000", "138—0013—8000", "1, 234, 567", "6222–0212–3456"])
+def test_no_cut_after_a_sentence_or_a_clause_goes_through_a_number(number: str) -> None:
+    """A number over two lines, or with dashes between its groups, must come to masking whole."""
+    for before in range(24):
+        parts = [part for part, _ in split_text("字" * before + "，" + number + "，" + "字" * 40, 30)]
+        assert any(number in part for part in parts), before
 
 
 @pytest.mark.parametrize("number", ["4111 1111 1111 1111", "138-0013-8000", "198.51.100.7", "zhang.wei@example.com"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +89,14 @@ def test_rows_count_with_their_order_and_their_borders() -> None:
 def test_a_stream_hashes_as_its_bytes(pieces: list[bytes]) -> None:
     whole = b"".join(pieces)
     assert identity.hash_stream(iter(pieces)) == (identity.sha256_hex(whole), len(whole))
+
+
+def test_a_file_hashes_as_its_bytes(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 9000
+    (tmp_path / "file").write_bytes(content)
+    assert identity.hash_file(tmp_path / "file") == identity.sha256_hex(content)
+    with pytest.raises(OSError, match="gone"):
+        identity.hash_file(tmp_path / "gone")
 
 
 def test_a_model_is_named_with_its_revision_if_one_is_pinned() -> None:

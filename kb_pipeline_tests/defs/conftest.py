@@ -23,8 +23,8 @@ from dagster import (
 from dagster._core.test_utils import create_run_for_test
 
 from kb_pipeline.defs.assets.graph import STAGE_OF_ASSET
-from kb_pipeline.defs.automation.dagster_runs import PARTITION
 from kb_pipeline.defs.automation.sensors import watch
+from kb_pipeline.defs.tags import PARTITION
 from kb_pipeline.pipeline import intake
 from kb_pipeline.pipeline.source_run import run_one, source_run
 from kb_pipeline.settings import Settings, load_settings

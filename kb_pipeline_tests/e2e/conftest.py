@@ -19,6 +19,7 @@ from kb_pipeline.local import stack
 from kb_pipeline_tests.e2e import workspace as e2e
 from kb_pipeline_tests.e2e.workspace import CONFIG, REPOSITORY, SETTINGS_VARIABLES, Workspace
 from kb_pipeline_tests.support.embedding_stub import EmbeddingStub, embedding_stub
+from kb_pipeline_tests.support.preloaded import preloaded_kb
 from kb_pipeline_tests.support.s3 import ENVIRONMENT
 
 pytest.register_assert_rewrite("kb_pipeline_tests.e2e.lifecycle")
@@ -37,6 +38,18 @@ def _own_environment() -> Iterator[None]:
             patch.delenv(name, raising=False)
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kb_without_imports(_own_environment: None) -> Iterator[None]:
+    """Commands start in processes that have the libraries already (support/preloaded.py)."""
+    with (
+        tempfile.TemporaryDirectory(prefix="kb-preloaded-") as folder,
+        preloaded_kb(Path(folder)) as server,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(e2e, "run_script", server.run)
         yield
 
 

@@ -124,7 +124,7 @@ class Follower:
         stages: dict[str, dict[str, Any]] = {}
         for event in result.get_asset_materialization_events():
             made = event.step_materialization_data.materialization
-            value: Any = made.metadata["report"].value
+            value: Any = made.metadata["kb/report"].value
             stages[STAGE_OF_ASSET[made.asset_key.to_user_string()]] = dict(value)
         return run_report(SOURCE, result.run_id, 0.0, stages)
 

@@ -10,6 +10,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from kb_pipeline.core.contracts import MaskedChunk, MaskedText
+from kb_pipeline.defs.assets.partitions import SOURCE_SYSTEMS
+from kb_pipeline.defs.running.in_process import dagster_instance
 from kb_pipeline.pipeline.opening import object_store
 from kb_pipeline.settings import Settings
 from kb_pipeline.store.objects.artifacts import records_to_table, write_table
@@ -41,6 +43,8 @@ def test_canaries_go_through_the_pipeline_and_are_gone_afterwards(audited: Works
     with audited.database() as connection:
         assert connection.execute("SELECT count(*) FROM kb.chunk").fetchone() == (0,)
     assert not list((audited.home / "objects" / "raw" / "kb-canaries").glob("*"))
+    with dagster_instance(audited.base.settings) as instance:
+        assert instance.get_dynamic_partitions(SOURCE_SYSTEMS) == []
 
 
 def test_what_is_unmasked_is_found_wherever_it_stands(

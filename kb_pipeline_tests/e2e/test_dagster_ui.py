@@ -26,13 +26,15 @@ CHECKS = {
     ("vector_tables", "vectors_finite_and_unit_length"),
     ("vector_tables", "rows_equal_ledger"),
 }
+TAGS = """query Tags($id: ID!) { runOrError(runId: $id) { ... on Run { tags { key value } } } }"""
 NODES = """
 query Nodes {
   assetNodes {
     assetKey { path } description kinds groupName partitionKeys
     owners { ... on TeamAssetOwner { team } ... on UserAssetOwner { email } }
-    assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization {
-      status evaluation { success } } } } }
+    assetChecksOrError { ... on AssetChecks { checks { name
+      partitionStatuses { ... on AssetCheckDefaultPartitionStatuses {
+        succeededPartitions failedPartitions inProgressPartitions skippedPartitions } } } } }
     assetMaterializations(limit: 1, partitions: ["contracts"]) {
       metadataEntries { __typename label
         ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue }
@@ -88,20 +90,28 @@ def test_a_backfill_over_all_partitions_fills_the_tables(seen: Seen) -> None:
     assert _rows(seen.workspace) == DOCUMENTS
 
 
+def test_runs_of_a_backfill_are_tagged_with_their_source_system(seen: Seen) -> None:
+    """By this tag the queue keeps two runs over one source apart, and sensors go on with its backlog."""
+    tags = [seen.dev.ask(TAGS, id=run_id)["runOrError"]["tags"] for run_id in seen.backfill_runs]
+    sources = [tag["value"] for of_run in tags for tag in of_run if tag["key"] == "dagster/partition"]
+    assert sorted(sources) == sorted(DOCUMENTS)
+
+
 def test_every_source_system_is_a_partition(seen: Seen) -> None:
     for node in seen.nodes.values():
         assert sorted(node["partitionKeys"]) == sorted(DOCUMENTS)
 
 
-def test_asset_checks_ran_and_passed(seen: Seen) -> None:
+def test_asset_checks_ran_and_passed_for_each_source_system(seen: Seen) -> None:
     found = {
-        (name, check["name"]): check["executionForLatestMaterialization"]
+        (name, check["name"]): check["partitionStatuses"]
         for name, node in seen.nodes.items()
         for check in node["assetChecksOrError"].get("checks", [])
     }
     assert found.keys() == CHECKS
-    assert {execution["status"] for execution in found.values()} == {"SUCCEEDED"}
-    assert all(execution["evaluation"]["success"] for execution in found.values())
+    for statuses in found.values():
+        assert sorted(statuses.pop("succeededPartitions")) == sorted(DOCUMENTS)
+        assert not any(statuses.values()), statuses
 
 
 @pytest.mark.parametrize("asset", ASSETS)
@@ -117,12 +127,14 @@ def test_the_lineage_page_explains_itself(seen: Seen, asset: str) -> None:
 def test_a_materialization_says_what_was_done(seen: Seen, asset: str) -> None:
     (materialization,) = seen.nodes[asset]["assetMaterializations"]
     entries = {entry["label"]: entry for entry in materialization["metadataEntries"]}
-    assert {"documents considered", "done", "reused", "quarantined", "rows written", "seconds"} <= entries.keys()
-    assert ("tokens" in entries) == (asset in ("chunks", "masked_chunks", "embeddings"))
+    said = {"considered", "done", "reused", "quarantined", "rows_written", "seconds"}
+    assert {f"kb/{name}" for name in said} <= entries.keys()
+    assert ("kb/settings_key" in entries) == (asset != "raw_documents")
+    assert ("kb/tokens" in entries) == (asset in ("chunks", "masked_chunks", "embeddings"))
     if asset == "raw_documents":  # the first run: nothing was parsed when it listed the source
-        assert "newest quarantined" not in entries
+        assert "kb/newest_quarantined" not in entries
         return
-    quarantined = [json.loads(record) for record in entries["newest quarantined"]["table"]["records"]]
+    quarantined = [json.loads(record) for record in entries["kb/newest_quarantined"]["table"]["records"]]
     assert [(q["document"], q["stage"], q["error_class"]) for q in quarantined] == [
         ("broken.pdf", "parse", "CorruptDocument")
     ]
@@ -134,5 +146,5 @@ def test_text_is_shown_from_masked_chunks_onward_only(seen: Seen, asset: str) ->
     (materialization,) = seen.nodes[asset]["assetMaterializations"]
     tables = {e["label"] for e in materialization["metadataEntries"] if e["__typename"] == "TableMetadataEntry"}
     masked = asset in ("masked_chunks", "vector_tables")
-    assert ("sample" in tables) == masked
+    assert ("kb/sample" in tables) == masked
     assert ("renews by the year" in json.dumps(materialization)) == masked

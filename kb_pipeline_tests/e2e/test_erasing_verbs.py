@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from kb_pipeline.defs.assets.partitions import SOURCE_SYSTEMS
+from kb_pipeline.defs.running.in_process import dagster_instance
 from kb_pipeline_tests.e2e.workspace import Workspace, write_files
 from kb_pipeline_tests.support.embedding_stub import EmbeddingStub
 
@@ -61,6 +63,12 @@ def test_forget_asks_erases_and_keeps_it_out(workspace_of: Callable[[str], Works
     assert workspace.kb("forget", "no such document", "--yes").returncode == 3
 
 
+def partitions(workspace: Workspace) -> list[str]:
+    """Source systems that Dagster's UI offers."""
+    with dagster_instance(workspace.base.settings) as instance:
+        return list(instance.get_dynamic_partitions(SOURCE_SYSTEMS))
+
+
 def test_gc_says_what_would_go_before_it_goes(
     workspace_of: Callable[[str], Workspace], tmp_path: Path, stub: EmbeddingStub
 ) -> None:
@@ -98,6 +106,7 @@ def test_a_source_is_removed_and_comes_back(
     assert workspace.kb("source", "remove", "hr").returncode == 2
     done = workspace.kb_json("source", "remove", "hr", "--yes")
     assert done["erased"]["documents"] == 3
+    assert partitions(workspace) == []
     assert shown(workspace) == []
     assert artifacts(workspace) == []
     (removed,) = workspace.kb_json("source", "list", env={"KB_CONFIG": ""})["sources"]

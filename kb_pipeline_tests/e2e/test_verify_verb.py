@@ -17,7 +17,7 @@ def test_what_is_wrong_is_said_and_mended(new_workspace: Callable[..., Workspace
     write_files(raw, {f"{n}.md": NOTE.format(name=f"note {n}") for n in range(3)})
     with workspace.entered() as base:
         base.sync("hr")
-        assert workspace.kb_json("verify", "--deep") == {"problems": []}
+        assert workspace.kb_json("verify", "--deep") == {"problems": [], "obstacles": []}
         assert "no problems" in workspace.kb("verify", "hr").stdout
         with workspace.database() as connection:
             connection.execute(

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +40,15 @@ SETTINGS_VARIABLES = (
     "AWS_PROFILE",
     "AWS_SESSION_TOKEN",
 )
+
+
+def run_script(
+    arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """The installed script `kb`. While the end-to-end tests run, a process forked from a server stands in for it."""
+    return subprocess.run(
+        [str(KB), *arguments], env=env, cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False
+    )
 
 
 @dataclass(frozen=True)
@@ -87,15 +96,7 @@ class Workspace:
         timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
         """Run the `kb` command of this environment to its end, whatever its exit code."""
-        return subprocess.run(
-            [str(KB), *arguments],
-            env={**self.variables(), **(env or {})},
-            cwd=cwd or self.home,
-            timeout=timeout,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return run_script(arguments, env={**self.variables(), **(env or {})}, cwd=cwd or self.home, timeout=timeout)
 
     def kb_json(self, *arguments: str, **options: Any) -> Any:
         """Run `kb ... --json`, which must succeed, and read what it prints."""

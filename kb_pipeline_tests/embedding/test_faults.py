@@ -10,6 +10,7 @@ import pytest
 
 from kb_pipeline.core.errors import EmbeddingUnavailable, SettingsError, TextRejected, TextUnanswered
 from kb_pipeline.embedding.client import EmbeddingClient
+from kb_pipeline.embedding.servers import Servers
 from kb_pipeline.embedding.troubles import LEAST_PATIENCE_SECONDS, Pace, wait_seconds
 from kb_pipeline.embedding.vectors import unit
 from kb_pipeline_tests.embedding.conftest import (
@@ -88,6 +89,21 @@ def test_another_server_takes_over(server: FaultyServer, second_server: FaultySe
 def test_a_server_that_is_gone_is_passed_over(server: FaultyServer) -> None:
     client = EmbeddingClient(["http://127.0.0.1:9", server.url], "m", max_retries=0, batch_texts=4)
     assert client.embed(TEXTS).usage.texts == 16
+
+
+def test_a_server_that_answers_again_has_its_turns_back_before_its_rest_is_over(
+    server: FaultyServer, second_server: FaultyServer
+) -> None:
+    server.fail_first(Reply(503, {}, {"Retry-After": "30"}), times=1)
+    servers = Servers([server.url, second_server.url], "m", None, timeout=5.0, max_retries=2)
+    for text in ("a", "b"):
+        servers.embed([text])
+    assert (server.batches, second_server.batches) == ([["a"]], [["a"], ["b"]]), "it rests, as it asked to"
+    servers.embed(["c"], url=server.url)
+    for text in ("d", "e"):
+        servers.embed([text])
+    assert (server.batches, second_server.batches) == ([["a"], ["c"], ["d"]], [["a"], ["b"], ["e"]])
+    servers.close()
 
 
 # Given up
@@ -278,8 +294,9 @@ def test_a_vector_spoilt_by_its_neighbours_is_mended_alone(server: FaultyServer)
     np.testing.assert_allclose(result.vectors, unit(np.stack([vector_of(t) for t in TEXTS])), atol=1e-6)
 
 
+@pytest.mark.parametrize("status", [400, 413, 422])
 @pytest.mark.parametrize("names_counts", [True, False])
-def test_texts_too_long_are_cut_until_they_fit(server: FaultyServer, names_counts: bool) -> None:
+def test_texts_too_long_are_cut_until_they_fit(server: FaultyServer, names_counts: bool, status: int) -> None:
     limit = 40
 
     def respond(texts: list[str]) -> Reply:
@@ -287,7 +304,7 @@ def test_texts_too_long_are_cut_until_they_fit(server: FaultyServer, names_count
         if longest < limit:
             return answer(texts)
         counts = f"The input ({longest} tokens) is longer than the model's context length ({limit} tokens)."
-        return refusal(counts if names_counts else "the input is too long")
+        return refusal(counts if names_counts else "the input is too long", status)
 
     server.respond = respond
     result = client_of(server).embed(["a", "b" * 39, "c" * 40, "d" * 1000])

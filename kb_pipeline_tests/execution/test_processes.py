@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -86,6 +87,27 @@ def test_items_are_taken_as_they_are_needed() -> None:
         next(answers)
         assert taken <= 4 * LIMITS.count
         assert len(list(answers)) == 999
+
+
+def test_no_more_workers_start_than_there_is_work() -> None:
+    with LocalWorkers(act, Limits(20.0, 512, 4)) as pool:
+        ((_, pid),) = pool.run([(0, "pid")])
+        assert isinstance(pid, int)
+        server = psutil.Process(pid).parent()
+        assert server
+        assert [worker.pid for worker in server.children()] == [pid]
+
+
+def test_the_time_limit_is_no_limit_for_a_worker_that_waits_for_its_next_document() -> None:
+    def slowly() -> Iterator[tuple[int, str]]:
+        yield 0, "pid"
+        time.sleep(2.5)  # a database that is slow to say what comes next
+        yield 1, "pid"
+
+    with LocalWorkers(act, Limits(1.0, 512, 1)) as pool:
+        (_, first), (_, second) = pool.run(slowly())
+    assert isinstance(first, int)
+    assert first == second
 
 
 @pytest.mark.parametrize("kind", ["fork and stay", "grandchild"])
@@ -221,6 +243,28 @@ def test_workers_see_credentials_that_came_after_the_fork_server_started(monkeyp
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "came-later")
     with LocalWorkers(act, LIMITS) as pool:
         assert [result for _, result in pool.run([(0, "credential")])] == ["came-later"]
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    with LocalWorkers(act, LIMITS) as pool:
-        assert [result for _, result in pool.run([(0, "credential")])] == [None]
+
+
+CREDENTIALS = """
+import os
+from kb_pipeline.execution.local import Limits, LocalWorkers
+from kb_pipeline_tests.execution.jobs import act
+
+def credential():
+    with LocalWorkers(act, Limits(60.0, 512, 1)) as pool:
+        ((_, seen),) = pool.run([(0, "credential")])
+    return seen
+
+print(credential())
+del os.environ["AWS_ACCESS_KEY_ID"]
+print(credential())
+"""
+
+
+def test_workers_do_not_see_credentials_that_were_taken_away_since_the_fork_server_started() -> None:
+    """In a process of its own: its fork server starts with them."""
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "taken-away-later"}
+    done = subprocess.run(
+        [sys.executable, "-c", CREDENTIALS], capture_output=True, text=True, check=True, timeout=120, env=environment
+    )
+    assert done.stdout.split() == ["taken-away-later", "None"]

@@ -28,6 +28,11 @@ def test_only_the_webserver_is_published_and_on_loopback() -> None:
     assert all(port.startswith("127.0.0.1:") for port in published["webserver"])
 
 
+def test_the_webserver_is_the_guarded_one() -> None:
+    assert SERVICES["webserver"]["command"][:3] == ["python", "-m", "kb_pipeline.defs.serving.webserver"]
+    assert not [name for name, service in SERVICES.items() if "dagster-webserver" in service.get("command", [])]
+
+
 def test_the_inner_network_has_no_way_out() -> None:
     assert COMPOSE["networks"]["inside"]["internal"] is True
     assert {name for name, service in SERVICES.items() if service["networks"] != ["inside"]} == {"webserver"}

@@ -39,14 +39,23 @@ def fill(connection: Connection, dsn: str, tmp_path: Path) -> Iterator[Callable[
 
 
 @pytest.fixture
-def find(fill: Callable[..., LineSource], dsn: str) -> Iterator[Find]:
-    """find(text, like=None, sources=None, limit=10): by the words of `text` and the vector of the line `like`."""
+def reader(dsn: str) -> Iterator[Connection]:
+    """The connection that `find` searches with."""
     with connect(dsn) as reader:
         reader.prepare_threshold = None
+        yield reader
 
-        def run(text: str, like: str | None = None, sources: list[str] | None = None, limit: int = 10) -> list[Result]:
-            space = LineSource(reader, None, None).space()  # type: ignore[arg-type]
-            vector = vectors_of([like if like is not None else text])[0].astype(np.float32)
-            return search(reader, space, vector, text, sources=sources, limit=limit)
 
-        yield run
+@pytest.fixture
+def find(fill: Callable[..., LineSource], reader: Connection) -> Find:
+    """find(text, like=None, sources=None, limit=10): by the words of `text` and the vector of the line `like`.
+    `knows=False`: the model does not know the query's language."""
+
+    def run(
+        text: str, like: str | None = None, sources: list[str] | None = None, limit: int = 10, *, knows: bool = True
+    ) -> list[Result]:
+        space = LineSource(reader, None, None).space()  # type: ignore[arg-type]
+        vector = vectors_of([like if like is not None else text])[0].astype(np.float32)
+        return search(reader, space, vector, text, sources=sources, limit=limit, model_knows_language=knows)
+
+    return run

@@ -17,8 +17,9 @@ from kb_pipeline.store.database import Connection
 from kb_pipeline.store.ledger.backlog import ATTEMPTS
 from kb_pipeline.store.objects.artifacts import records_to_table
 from kb_pipeline.store.published.spaces import active_space
-from kb_pipeline_tests.state_machine.stages import BROKEN, HUGE, SECTION, How, holds, passages
+from kb_pipeline_tests.state_machine.stages import BROKEN, HUGE, SECTION, How, passages
 from kb_pipeline_tests.state_machine.world import Row, World
+from kb_pipeline_tests.support.lines import holds
 
 Rows = tuple[Row, ...]
 NONE: Rows = ()

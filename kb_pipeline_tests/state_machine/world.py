@@ -23,7 +23,9 @@ from kb_pipeline.pipeline.source_run import report_json, run_one, source_run
 from kb_pipeline.settings import Settings
 from kb_pipeline.store.database import Connection, connect, migrate
 from kb_pipeline.store.objects.object_store import ObjectStore, ObjectStoreConfig
-from kb_pipeline_tests.state_machine.stages import TOKENS_A_LINE, How, LineExecutors, LineModel
+from kb_pipeline_tests.state_machine.stages import TOKENS_A_LINE, How, NotesJob
+from kb_pipeline_tests.support.inline import InlineExecutors
+from kb_pipeline_tests.support.lines import LineModel
 
 SOURCES = ("hr", "wiki")
 KEYS = ("a.txt", "b.txt", "c.txt", "d.txt", "e.txt", "f.txt", "x/a b%.md", "call 13812345678.txt")
@@ -87,7 +89,7 @@ class World:
         migrate(self.reader)
         self.model = LineModel()
         self.on_task: Callable[[StageName, Task], None] = lambda stage, task: None
-        self.executors = LineExecutors(self.model, lambda stage, task: self.on_task(stage, task))
+        self.executors = InlineExecutors(NotesJob, self.model, before=lambda stage, task: self.on_task(stage, task))
         self._runs = itertools.count()
 
     def reset(self) -> None:

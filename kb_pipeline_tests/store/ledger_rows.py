@@ -1,7 +1,9 @@
-"""Ledger rows as tests state them: for questions to the ledger, without the work that would write them."""
+"""Ledger rows as tests state them, for questions to the ledger without the work that would write them; and every row
+that there is, for what must leave none or change none."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from psycopg import sql
@@ -55,3 +57,10 @@ def space(connection: Connection, name: str = "m@8", status: str = "active") -> 
         table_name=f"vector_{name}",
         status=status,
     )
+
+
+def rows_as_text(connection: Connection) -> Iterator[str]:
+    """Every row of every table of schema kb, with the table's name before it."""
+    for (table,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'kb'").fetchall():
+        for (row,) in connection.execute(sql.SQL("SELECT t::text FROM kb.{} t").format(sql.Identifier(table))):
+            yield f"{table} {row}"

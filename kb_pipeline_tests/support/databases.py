@@ -6,6 +6,7 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -19,22 +20,26 @@ TEMPLATE = "migrated"
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="session")
-def server_dsn() -> Iterator[str]:
-    """The embedded PostgreSQL in a folder of its own: the DSN of its superuser."""
+@cache
+def _server(config: pytest.Config) -> str:
     folder = Path(tempfile.mkdtemp(prefix="kb-store-"))
     folder.chmod(0o755)  # the account of PostgreSQL must be able to enter it, as it cannot enter pytest's own
     settings = Settings(home=folder / "home", embedding=EmbeddingSettings(urls=("http://127.0.0.1:1/v1",)))
-    try:
-        stack.up(settings)
-        dsn = stack.database_dsn(settings)
-        with psycopg.connect(dsn, autocommit=True) as connection:  # nothing here outlives the tests
-            connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
-        yield dsn
-    finally:
-        stack.down(settings)
-        shutil.rmtree(folder)
+    config.add_cleanup(lambda: shutil.rmtree(folder))
+    config.add_cleanup(lambda: stack.down(settings))
+    stack.up(settings)
+    dsn = stack.database_dsn(settings)
+    with psycopg.connect(dsn, autocommit=True) as connection:  # nothing here outlives the tests
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return dsn
+
+
+@pytest.fixture(scope="session")
+def server_dsn(request: pytest.FixtureRequest) -> str:
+    """The embedded PostgreSQL in a folder of its own: the DSN of its superuser. One for all tests of a session, though
+    a fixture that several conftests import is a fixture of each."""
+    return _server(request.config)
 
 
 @pytest.fixture(scope="session")
@@ -50,11 +55,18 @@ def new_database(server_dsn: str) -> Callable[..., str]:
     return make
 
 
-@pytest.fixture(scope="session")
-def _template(new_database: Callable[..., str]) -> str:
-    with connect(new_database(name=TEMPLATE)) as connection:
+@cache
+def _migrated(server: str) -> str:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    with connect(psycopg.conninfo.make_conninfo(server, dbname=TEMPLATE)) as connection:
         migrate(connection)
     return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def _template(server_dsn: str) -> str:
+    return _migrated(server_dsn)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ class EmbeddingStub:
 
     `faults`: marker -> a name of FAULTS, or a status code; a request with a text that holds the marker meets it ("" is
     in every text). The plain word that clients try a service with meets none. `down_after`: requests answered before
-    every further one is refused with 503; None means never.
+    every further one is refused with 503; None means never. `dimension` is that of its vectors.
     """
 
     url: str = ""
@@ -37,6 +37,7 @@ class EmbeddingStub:
     asked: threading.Event = field(default_factory=threading.Event)
     faults: dict[str, str | int] = field(default_factory=dict)
     down_after: int | None = None
+    dimension: int = DIMENSION
     _met: set[str] = field(default_factory=set)
     _closing: threading.Event = field(default_factory=threading.Event)
 
@@ -61,12 +62,12 @@ class EmbeddingStub:
         for marker, fault in self.faults.items():
             if marker in text and text != CONTROL and fault in _BAD_VECTORS:
                 return _BAD_VECTORS[str(fault)]
-        return vector_of(text)
+        return vector_of(text, self.dimension)
 
 
-def vector_of(text: str) -> np.ndarray:
-    """(DIMENSION,) float32 of unit length; equal texts, equal vectors."""
-    numbers = np.frombuffer(hashlib.shake_256(text.encode()).digest(2 * DIMENSION), np.int16).astype(np.float32)
+def vector_of(text: str, dimension: int = DIMENSION) -> np.ndarray:
+    """(dimension,) float32 of unit length; equal texts, equal vectors."""
+    numbers = np.frombuffer(hashlib.shake_256(text.encode()).digest(2 * dimension), np.int16).astype(np.float32)
     unit: np.ndarray = numbers / np.linalg.norm(numbers)
     return unit
 

@@ -12,27 +12,27 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
 from kb_pipeline.core import faults
-from kb_pipeline.core.contracts import Outcome, StageName, Task
+from kb_pipeline.core.contracts import StageName
 from kb_pipeline.defs.running import syncing
 from kb_pipeline.defs.running.syncing import SyncOptions
 from kb_pipeline.embedding import client
 from kb_pipeline.masking import mask_name
 from kb_pipeline.operations import maintenance
-from kb_pipeline.pipeline.catalogue import WorkerJob, raw_prefix
-from kb_pipeline.pipeline.executors import Executors
+from kb_pipeline.pipeline.catalogue import raw_prefix
 from kb_pipeline.pipeline.opening import connected, object_store
 from kb_pipeline.pipeline.reports import SyncReport, run_report
-from kb_pipeline.pipeline.runner import Executor
 from kb_pipeline.pipeline.source_run import report_json, run_one, source_run
 from kb_pipeline.settings import Settings, load_settings
+from kb_pipeline.sources.folder import Rules
 from kb_pipeline.sources.mirror import mirror
 from kb_pipeline.store.ledger.documents import known_versions
 from kb_pipeline_tests.e2e.workspace import SETTINGS_VARIABLES
+from kb_pipeline_tests.support.inline import InlineExecutors
 
 WARM = (client, mask_name)
 FAILED = 1
@@ -64,25 +64,10 @@ class FaultServer:
         return int(self._process.stdout.readline())
 
 
-class Inline(Executors):
-    """Worker stages in this very process: where a worker dies, all dies."""
-
-    def workers(self, job: WorkerJob, settings: Settings) -> Executor:
-        return _InlineWorkers(job)
-
-
-class _InlineWorkers:
-    def __init__(self, job: WorkerJob) -> None:
-        self._job = job
-
-    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        return map(self._job, tasks)
-
-
 def _run(settings: Settings, source: str, **observing: bool) -> SyncReport:
     run_id, stages = f"run of {os.getpid()}", {}
     for name in get_args(StageName):  # as the assets do: the lease is held from the first to the last
-        with source_run(settings, source, run_id, last=name == "publish", executors=Inline()) as run:
+        with source_run(settings, source, run_id, last=name == "publish", executors=InlineExecutors()) as run:
             stages[name] = report_json(run_one(run, name, **(observing if name == "raw" else {})))
     return run_report(source, run_id, 0.0, stages)
 
@@ -94,7 +79,7 @@ def _sync(settings: Settings, source: str, keys: list[str] | None = None) -> Non
 def _ingest(settings: Settings, source: str, folder: str) -> None:
     with connected(settings) as connection:
         known = known_versions(connection, source)
-    mirror(object_store(settings), Path(folder), raw_prefix(source), known)
+    mirror(object_store(settings), Path(folder), raw_prefix(source), Rules(known=known))
     _sync(settings, source)
 
 

@@ -1,50 +1,43 @@
-"""The stages on documents of lines: every line is a passage. The ledger, the runner, the objects and the database are
-the real ones; only what a stage does with a text is this simple, so that a test can say what must come of it.
+"""The product's own run on documents of lines: every line is a passage. Only what a stage does with a text is this
+simple, and the model this obedient, so that a test can say what must come of it.
 
 A line with "REFUSED" fails masking wherever the policy masks MONEY, and one with "$" has it masked there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from kb_pipeline.core import identity
-from kb_pipeline.core.contracts import (
-    ArtifactRef,
-    Chunk,
-    Element,
-    MaskedChunk,
-    MaskedText,
-    Outcome,
-    Stage,
-    StageName,
-    Task,
-)
-from kb_pipeline.core.errors import KbError, MaskingIncomplete, ObjectChanged
+from kb_pipeline.core.contracts import Chunk, Element, MaskedChunk, MaskedText, Stage, StageName, Task
+from kb_pipeline.core.errors import EmbeddingUnavailable, MaskingIncomplete, TextRejected, TextUnanswered
+from kb_pipeline.core.faults import fault_point
 from kb_pipeline.embedding.batch import EmbeddingUsage
 from kb_pipeline.embedding.client import EmbeddingResult
-from kb_pipeline.execution.model import ModelBatches, ModelPorts
-from kb_pipeline.pipeline.catalogue import catalogue, chain_key, failure, load, raw_prefix
-from kb_pipeline.pipeline.runner import StageReport, run_stage
-from kb_pipeline.settings import DefaultSettings, EmbeddingSettings, Settings
-from kb_pipeline.sources.observing import Looker, Observed
+from kb_pipeline.pipeline.catalogue import WorkerJob, catalogue, chain_key, raw_prefix
+from kb_pipeline.pipeline.observation import Observation
+from kb_pipeline.pipeline.run_state import RunState
+from kb_pipeline.pipeline.runner import StageReport
+from kb_pipeline.pipeline.source_run import SourceRun
+from kb_pipeline.settings import DefaultSettings, EmbeddingSettings, ObjectStoreSettings, Settings
+from kb_pipeline.sources.observing import Observed
 from kb_pipeline.sources.reconciling import Reconciled, reconcile
 from kb_pipeline.store.database import Connection
-from kb_pipeline.store.ledger.backlog import choose_scope, settle
-from kb_pipeline.store.ledger.deletes import delete_gone
+from kb_pipeline.store.ledger.backlog import choose_scope
 from kb_pipeline.store.ledger.lease import Lease
 from kb_pipeline.store.ledger.stages import Ledger
-from kb_pipeline.store.objects.artifacts import records_to_table, vectors_to_table, write_table
 from kb_pipeline.store.objects.object_store import ObjectStore
 from kb_pipeline.store.published.publish import Publisher
 from kb_pipeline.store.published.spaces import Space, ensure_space
+from kb_pipeline_tests.support.inline import InlineExecutors
 
 DIMENSION = 8
 KEEPING = Settings(embedding=EmbeddingSettings(model="m"), defaults=DefaultSettings(masking={"MONEY": "keep"}))
 MASKING = Settings(embedding=EmbeddingSettings(model="m"))
+STAGES: tuple[StageName, ...] = ("parse", "chunk", "mask", "embed", "publish")
 
 
 def vectors_of(names: Sequence[str]) -> np.ndarray:
@@ -63,17 +56,81 @@ def masked_chunks(texts: Iterable[str]) -> list[MaskedChunk]:
     ]
 
 
+class LineJob(WorkerJob):
+    """The worker stages on lines; reading, checking, writing and reporting are those of the product."""
+
+    def parse(self, data: bytes, media_type: str) -> list[Element]:
+        return [Element(line, "paragraph") for line in data.decode().splitlines()]
+
+    def chunk(self, elements: list[Element]) -> list[Chunk]:
+        return [Chunk(n, element.text, tokens=len(element.text)) for n, element in enumerate(elements)]
+
+    def mask(self, chunks: list[Chunk]) -> list[MaskedChunk]:
+        keeps = self.policy.action("MONEY") == "keep"
+        if not keeps and any("REFUSED" in chunk.text for chunk in chunks):
+            raise MaskingIncomplete("Masked text still holds 1 MONEY.")
+        return [self._masked(chunk, chunk.text if keeps else chunk.text.replace("$", "<MONEY>")) for chunk in chunks]
+
+    def _masked(self, chunk: Chunk, content: str) -> MaskedChunk:
+        path = tuple(MaskedText(title) for title in chunk.section_path)
+        sent = "\n".join([*path, content]) if self.chunking.prefix_section_path else content
+        return MaskedChunk(
+            chunk.ordinal, MaskedText(content), MaskedText(sent), identity.text_hash(sent), path, tokens=len(content)
+        )
+
+
+@dataclass
+class LineModel:
+    """The model service. Texts with a word of `refused` are rejected, those with one of `silent` never answered.
+    `on_texts` is told of every text before it is answered; `sent` holds them since it was last emptied."""
+
+    on_texts: Callable[[Sequence[str]], None] = lambda texts: None
+    refused: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+    down: bool = False
+    sent: list[str] = field(default_factory=list)
+    closed: int = 0
+
+    def embed(self, texts: Sequence[MaskedText]) -> EmbeddingResult:
+        if self.down:
+            raise EmbeddingUnavailable("No embedding server answers.", "Start one.")
+        fault_point("lines.embed")
+        self.on_texts(texts)
+        self.sent.extend(texts)
+        rejected = {n: TextRejected("Refused.") for n, text in enumerate(texts) if holds(text, self.refused)}
+        silent = {
+            n: TextUnanswered("Silent.") for n, text in enumerate(texts) if holds(text, self.silent - self.refused)
+        }
+        return EmbeddingResult(vectors_of(texts), rejected, EmbeddingUsage(texts=len(texts)), silent)
+
+    def costs(self) -> dict[str, int]:
+        return {}
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def holds(text: str, words: set[str]) -> bool:
+    """Whether one of `words` is in the text."""
+    return any(word in text for word in words)
+
+
 @dataclass
 class LineSource:
-    """One source system under one lease; `sent` holds every text that the model was given."""
+    """One source system under one lease, worked on by the product's SourceRun. `sent` holds every text that the model
+    was given, `worked` every document that a worker stage did. Whatever is gone may be deleted: the brake is off."""
 
     connection: Connection
     store: ObjectStore
     lease: Lease
     settings: Settings = KEEPING
-    sent: list[str] = field(default_factory=list)
+    model: LineModel = field(default_factory=LineModel)
     worked: list[tuple[StageName, str]] = field(default_factory=list)
     scope: list[str] | None = None
+
+    @property
+    def sent(self) -> list[str]:
+        return self.model.sent
 
     def write(self, **files: str | None) -> None:
         """Put a document's text under its name, or delete it (None)."""
@@ -84,31 +141,39 @@ class LineSource:
             else:
                 self.store.put(path, text.encode())
 
+    def source_run(self, *, handing_on: bool = True) -> SourceRun:
+        """A run of the product under this source's lease, with the settings and the scope as they are now. Unless
+        `handing_on`, a turn of a worker does one stage."""
+        config = self.store.config
+        kept = ObjectStoreSettings(url=config.url, endpoint=config.endpoint, region=config.region)
+        settings = self.settings.model_copy(update={"object_store": kept})
+        executors = InlineExecutors(LineJob, self.model, after=self._note, handing_on=handing_on)
+        state = RunState(self.lease, settings.runs.retries, self.scope, confirm_deletes=True)
+        source, run_id = self.lease.source_system, self.lease.holder
+        return SourceRun(settings, source, run_id, self.connection, state, self.store, executors)
+
     def reconcile(self) -> Reconciled:
         """Compare the whole listing with the ledger."""
         source = self.lease.source_system
         return reconcile(self.connection, self.store, source, raw_prefix(source))
 
     def look(self, limit: int = 10**6) -> Observed:
-        """Look at hinted keys; the run takes on every document that is not settled."""
+        """Look at hinted keys alone; the run takes on every document that is not settled."""
         source = self.lease.source_system
-        looker = Looker(
-            self.connection, self.store, self.lease, self.lease.holder, raw_prefix(source), 10**6, lambda key: []
-        )
-        seen = looker.look(limit)
+        seen = Observation(self.source_run()).looker().look(limit)
         self.scope = choose_scope(self.connection, source, chain_key(self.settings, source), 10**6)
         return seen
 
-    def observe(self) -> Observed:
-        """List, look at what differs, delete what is gone."""
-        self.reconcile()
-        seen = self.look()
-        self.delete()
-        return seen
+    def observe(self) -> StageReport:
+        """List, look at what differs, delete what is gone; the run takes on what is not settled."""
+        run = self.source_run()
+        report = run.observe(confirm_deletes=True)
+        self.scope = run.state.scope
+        return report
 
     def delete(self) -> int:
         """Delete what is gone; returns how many documents."""
-        return delete_gone(self.connection, self.lease, chain_key(self.settings, self.lease.source_system))
+        return Observation(self.source_run()).delete()
 
     def stage(self, name: StageName) -> Stage:
         space = self.space() if name == "publish" else None
@@ -128,36 +193,18 @@ class LineSource:
         return Publisher(self.connection, self.store, self.lease, self.space(), self.lease.holder)
 
     def run(self, name: StageName) -> StageReport:
-        """Make one stage complete."""
-        stage, ledger = self.stage(name), self.ledger(name)
-        if name == "publish":
-            publisher = self.publisher()
-            publisher.withdraw_unmasked(stage, self.scope)
-            return run_stage(stage, ledger, publisher, publisher.commit)
-        if name == "embed":
-            return run_stage(stage, ledger, ModelBatches(self._ports(ledger)))
-        return run_stage(stage, ledger, _Worker(self, name))
+        """Make one stage complete, and no other."""
+        return _step(self.source_run(handing_on=False), name)
 
     def sync(self) -> dict[str, StageReport]:
-        """Observe, then every stage."""
+        """A whole run: observe, then every stage."""
         self.observe()
         return self.run_stages()
 
     def run_stages(self) -> dict[str, StageReport]:
-        """Every stage on what the run takes on, then what is done is settled and the moved documents go."""
-        names: tuple[StageName, ...] = ("parse", "chunk", "mask", "embed", "publish")
-        reports = {name: self.run(name) for name in names}
-        self.settle()
-        self.delete()
-        return reports
-
-    def settle(self) -> None:
-        """Note the documents for which no stage has anything pending."""
-        names: tuple[StageName, ...] = ("parse", "chunk", "mask", "embed", "publish")
-        pending = {of for name in names for of in self.ledger(name).pending_ids(self.stage(name))}
-        settle(
-            self.connection, self.lease, chain_key(self.settings, self.lease.source_system), self.scope or [], pending
-        )
+        """Every stage on what the run takes on; at the end what is done is settled and the moved documents go."""
+        run = self.source_run()
+        return {name: _step(run, name) for name in STAGES}
 
     def published(self) -> dict[str, list[str]]:
         """Texts that readers see, in order, by the document's name; every one of them has a vector."""
@@ -171,63 +218,11 @@ class LineSource:
             found.setdefault(key.removesuffix(".txt"), []).append(content)
         return found
 
-    def _ports(self, ledger: Ledger) -> ModelPorts:
-        def embed(texts: Sequence[MaskedText]) -> EmbeddingResult:
-            self.sent.extend(texts)
-            return EmbeddingResult(vectors_of(texts), {}, EmbeddingUsage())
-
-        def save(task: Task, names: Sequence[str], matrix: np.ndarray) -> tuple[ArtifactRef, str]:
-            table, output_hash = vectors_to_table(names, matrix)
-            return write_table(self.store, "embed", task.fingerprint, table), output_hash
-
-        return ModelPorts(
-            lambda task: load(self.store, task, MaskedChunk),
-            lambda names: ledger.vectors(self.store, names),
-            embed,
-            save,
-        )
+    def _note(self, stage: StageName, task: Task) -> None:
+        self.worked.append((stage, task.key))
 
 
-@dataclass
-class _Worker:
-    source: LineSource
-    stage: StageName
-
-    def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        for task in tasks:
-            self.source.worked.append((self.stage, task.key))
-            try:
-                records, kind = self._records(task)
-            except KbError as error:
-                yield Outcome(task, **failure(error))
-                continue
-            table, output_hash = records_to_table(records, kind)
-            ref = write_table(self.source.store, self.stage, task.fingerprint, table)
-            yield Outcome(task, "ok", ref, output_hash, len(records), stats={"lines": len(records)})
-
-    def _records(self, task: Task) -> tuple[Sequence[object], type]:
-        makers: dict[str, tuple[Callable[[Task], Sequence[object]], type]] = {
-            "parse": (self._parse, Element),
-            "chunk": (self._chunk, Chunk),
-            "mask": (self._mask, MaskedChunk),
-        }
-        make, kind = makers[self.stage]
-        return make(task), kind
-
-    def _parse(self, task: Task) -> list[Element]:
-        data = self.source.store.get(f"{raw_prefix(task.source_system)}/{task.key}")
-        if identity.sha256_hex(data) != task.content_hash:
-            raise ObjectChanged("The object changed between listing and parsing.")
-        return [Element(line, "paragraph") for line in data.decode().splitlines()]
-
-    def _chunk(self, task: Task) -> list[Chunk]:
-        elements: list[Element] = load(self.source.store, task, Element)
-        return [Chunk(n, element.text, tokens=len(element.text)) for n, element in enumerate(elements)]
-
-    def _mask(self, task: Task) -> list[MaskedChunk]:
-        chunks: list[Chunk] = load(self.source.store, task, Chunk)
-        if self.source.settings.masking_for(task.source_system).action("MONEY") == "keep":
-            return masked_chunks(chunk.text for chunk in chunks)
-        if any("REFUSED" in chunk.text for chunk in chunks):
-            raise MaskingIncomplete("Masked text still holds 1 MONEY.")
-        return masked_chunks(chunk.text.replace("$", "<MONEY>") for chunk in chunks)
+def _step(run: SourceRun, name: StageName) -> StageReport:
+    if name == "embed":
+        return run.embed()
+    return run.publish() if name == "publish" else run.work(name)

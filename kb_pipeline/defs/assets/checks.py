@@ -11,6 +11,8 @@ from typing import Any
 
 from dagster import AssetCheckEvaluation, AssetCheckResult, AssetCheckSeverity, AssetCheckSpec, AssetKey
 
+from kb_pipeline.defs.assets.partitions import source_systems
+from kb_pipeline.defs.dagster_private import in_preview
 from kb_pipeline.masking import find_personal_data
 from kb_pipeline.pipeline.runner import StageReport
 from kb_pipeline.pipeline.source_run import SourceRun
@@ -25,56 +27,57 @@ NO_PERSONAL_DATA = "no_detectable_personal_data"
 ROWS_EQUAL_LEDGER = "rows_equal_ledger"
 UNIT_VECTORS = "vectors_finite_and_unit_length"
 
+
+def _spec(name: str, asset: str, description: str) -> AssetCheckSpec:
+    """A check by source system: one source's red is not overwritten by the next one's green."""
+    with in_preview():
+        return AssetCheckSpec(name, asset=asset, description=description, partitions_def=source_systems)
+
+
 raw_documents_checks = [
-    AssetCheckSpec(
+    _spec(
         DELETES_CONFIRMED,
-        asset="raw_documents",
-        description="No deletes wait for someone's word: a large share of the source is not suddenly gone.",
+        "raw_documents",
+        "No deletes wait for someone's word: a large share of the source is not suddenly gone.",
     )
 ]
 masked_chunks_checks = [
-    AssetCheckSpec(
+    _spec(
         NO_PERSONAL_DATA,
-        asset="masked_chunks",
-        description="No masked entity is detectable in a sample of the masked chunks that the run wrote.",
+        "masked_chunks",
+        "No masked entity is detectable in a sample of the masked chunks that the run wrote.",
     )
 ]
 vector_tables_checks = [
-    AssetCheckSpec(
-        UNIT_VECTORS,
-        asset="vector_tables",
-        description="Every vector of the run's documents is finite and of unit length.",
-    ),
-    AssetCheckSpec(
+    _spec(UNIT_VECTORS, "vector_tables", "Every vector of the run's documents is finite and of unit length."),
+    _spec(
         ROWS_EQUAL_LEDGER,
-        asset="vector_tables",
-        description="Chunk rows and vector rows of the run's documents are exactly those the ledger names.",
+        "vector_tables",
+        "Chunk rows and vector rows of the run's documents are exactly those the ledger names.",
     ),
 ]
 
 
 def check_raw(run: SourceRun, report: StageReport, sample: Sequence[Passage]) -> list[AssetCheckResult]:
-    """Red, with the numbers, while the brake holds deletes of any source back: the check has one state for all."""
+    """Red, with the numbers, while the brake holds deletes of the source back."""
     del report, sample
-    return [AssetCheckResult(check_name=DELETES_CONFIRMED, **_deletes(run.connection))]
+    return [AssetCheckResult(check_name=DELETES_CONFIRMED, **_deletes(run.connection, run.source_system))]
 
 
-def deletes_evaluation(connection: Connection) -> AssetCheckEvaluation:
+def deletes_evaluation(connection: Connection, source_system: str) -> AssetCheckEvaluation:
     """The same from outside a run, for a brake that is let go of without one."""
-    return AssetCheckEvaluation(AssetKey("raw_documents"), DELETES_CONFIRMED, **_deletes(connection))
+    key, found = AssetKey("raw_documents"), _deletes(connection, source_system)
+    return AssetCheckEvaluation(key, DELETES_CONFIRMED, partition=source_system, **found)
 
 
-def _deletes(connection: Connection) -> dict[str, Any]:
-    held = brakes(connection)
-    said = [f"{b.gone} of {b.live} documents of {name} are gone from the source" for name, b in held.items()]
-    remedy = [f"kb sync {name} --confirm-deletes" for name in held]
-    numbers = {
-        f"{name}: {key}": value
-        for name, b in held.items()
-        for key, value in (("gone", b.gone), ("live", b.live), ("moved", b.moved), ("since", b.since))
-    }
-    words = f"{'; '.join(said)}. None was deleted. If that is right: {'; '.join(remedy)}" if held else None
-    return {"passed": not held, "severity": AssetCheckSeverity.ERROR, "description": words, "metadata": numbers}
+def _deletes(connection: Connection, source_system: str) -> dict[str, Any]:
+    severity, held = AssetCheckSeverity.ERROR, brakes(connection).get(source_system)
+    if held is None:
+        return {"passed": True, "severity": severity}
+    said = f"{held.gone} of {held.live} documents of {source_system} are gone from the source. None was deleted."
+    numbers = {"kb/gone": held.gone, "kb/live": held.live, "kb/moved": held.moved, "kb/since": held.since}
+    remedy = f"If that is right: kb sync {source_system} --confirm-deletes"
+    return {"passed": False, "severity": severity, "description": f"{said} {remedy}", "metadata": numbers}
 
 
 def check_masked(run: SourceRun, report: StageReport, sample: Sequence[Passage]) -> list[AssetCheckResult]:
@@ -86,7 +89,7 @@ def check_masked(run: SourceRun, report: StageReport, sample: Sequence[Passage])
         text = f"{passage.source_file}\n{passage.section}\n{passage.content}"
         for entity, count in find_personal_data(text, policy).items():
             found[entity] = found.get(entity, 0) + count
-    counts = {"passages sampled": len(sample), **found}
+    counts = {"kb/passages_sampled": len(sample), **{f"kb/{entity}": count for entity, count in found.items()}}
     return [AssetCheckResult(check_name=NO_PERSONAL_DATA, passed=not found, metadata=counts)]
 
 
@@ -102,12 +105,15 @@ def check_published(run: SourceRun, report: StageReport, sample: Sequence[Passag
     ledger, chunks, vectors = overview.published_rows(run.connection, run.source_system, space.table_name, scope)
     bad = overview.bad_vectors(run.connection, run.source_system, space.table_name, scope)
     equal = ledger == chunks == vectors
-    rows = {"ledger": ledger, "chunk rows": chunks, "vector rows": vectors}
-    return [_result(UNIT_VECTORS, bad == 0, {"vectors": vectors, "bad": bad}), _result(ROWS_EQUAL_LEDGER, equal, rows)]
+    rows = {"kb/ledger": ledger, "kb/chunk_rows": chunks, "kb/vector_rows": vectors}
+    return [
+        _result(UNIT_VECTORS, bad == 0, {"kb/vectors": vectors, "kb/bad": bad}),
+        _result(ROWS_EQUAL_LEDGER, equal, rows),
+    ]
 
 
 def _nothing(why: str) -> list[AssetCheckResult]:
-    return [_result(spec.name, True, {"note": why}) for spec in vector_tables_checks]
+    return [_result(spec.name, True, {"kb/note": why}) for spec in vector_tables_checks]
 
 
 def _result(name: str, passed: bool, metadata: Mapping[str, int | str]) -> AssetCheckResult:

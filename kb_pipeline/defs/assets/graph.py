@@ -1,29 +1,30 @@
 """Six assets, one partition a source system. Each body makes its stage complete for one source and reports."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from dagster import (
     AssetCheckResult,
+    AssetCheckSpec,
     AssetExecutionContext,
-    AssetKey,
     AssetRecordsFilter,
     AssetsDefinition,
     Config,
+    DagsterExecutionInterruptedError,
     DataVersion,
     Failure,
     MaterializeResult,
     MetadataValue,
     asset,
 )
-from dagster._core.definitions.data_version import extract_data_version_from_entry
 from pydantic import Field
 
 from kb_pipeline.core.contracts import StageName
 from kb_pipeline.core.errors import KbError
 from kb_pipeline.defs.assets import checks, metadata
 from kb_pipeline.defs.assets.partitions import source_systems
-from kb_pipeline.defs.resources import KnowledgeBaseResource, SGLangResource
+from kb_pipeline.defs.resources import KnowledgeBaseResource
+from kb_pipeline.defs.tags import COMMAND_LINE, KEYS_ONLY, LAUNCHED_BY
+from kb_pipeline.pipeline.catalogue import stage_versions
 from kb_pipeline.pipeline.runner import StageReport
 from kb_pipeline.pipeline.sampling import sample
 from kb_pipeline.pipeline.source_run import SourceRun, run_one, source_run
@@ -41,7 +42,16 @@ STAGE_OF_ASSET: dict[str, StageName] = {
     "embeddings": "embed",
     "vector_tables": "publish",
 }
+# The tag by which Dagster notes a materialization's data version.
+DATA_VERSION = "dagster/data_version"
 Check = Callable[[SourceRun, StageReport, Sequence[Passage]], list[AssetCheckResult]]
+
+
+VERSIONS = stage_versions()
+# None is one run a source system, tagged with it. BackfillPolicy.multi_run(1) makes as many, but each over a range from
+# a source to itself, without that tag: then the queue does not keep two runs of a source apart, no sensor goes on with
+# its backlog, and its checks are of no partition.
+BACKFILL_POLICY = None
 
 
 def _stage_asset(
@@ -49,8 +59,8 @@ def _stage_asset(
     description: str,
     *,
     kinds: set[str],
-    before: str | None = None,
-    check_specs: Sequence[Any] = (),
+    before: str,
+    check_specs: Sequence[AssetCheckSpec] = (),
     check: Check | None = None,
     pool: str | None = None,
 ) -> AssetsDefinition:
@@ -60,15 +70,16 @@ def _stage_asset(
         group_name=GROUP,
         kinds=kinds,
         owners=OWNERS,
-        deps=[before] if before else [],
         partitions_def=source_systems,
+        backfill_policy=BACKFILL_POLICY,
+        code_version=str(VERSIONS[STAGE_OF_ASSET[name]]),
+        metadata=metadata.of_definition(STAGE_OF_ASSET[name]),
+        deps=[before],
         check_specs=check_specs,
         pool=pool,
     )
-    def body(
-        context: AssetExecutionContext, knowledge_base: KnowledgeBaseResource, sglang: SGLangResource
-    ) -> MaterializeResult:  # type: ignore[type-arg] # Dagster reads this annotation and knows no generic
-        return _materialize(context, name, sglang.apply(knowledge_base.settings()), check)
+    def body(context: AssetExecutionContext, knowledge_base: KnowledgeBaseResource) -> MaterializeResult:  # type: ignore[type-arg] # Dagster reads this annotation and knows no generic
+        return _materialize(context, name, knowledge_base.settings(), check)
 
     return body
 
@@ -88,6 +99,11 @@ def _materialize(
                 data_version=_data_version(context, report),
                 check_results=check(run, report, passages) if check else [],
             )
+    except DagsterExecutionInterruptedError:
+        # Ctrl-C at the command line. Dagster asks its books whether someone wanted the end, and else says "failed".
+        if context.run.tags.get(LAUNCHED_BY) == COMMAND_LINE:
+            context.instance.report_run_canceling(context.run, "Interrupted at the command line.")
+        raise
     except KbError as error:
         raise Failure(
             description=str(error),
@@ -101,22 +117,25 @@ def _data_version(context: AssetExecutionContext, report: StageReport) -> DataVe
     if not (report.done or report.deleted):
         of_partition = AssetRecordsFilter(context.asset_key, asset_partitions=[context.partition_key])
         for record in context.instance.fetch_materializations(of_partition, limit=1).records:
-            last = extract_data_version_from_entry(record.event_log_entry)
+            last = (record.asset_materialization.tags or {}).get(DATA_VERSION) if record.asset_materialization else None
             if last:
-                return last
+                return DataVersion(last)
     return DataVersion(context.run.run_id)
 
 
 class RawDocumentsConfig(Config):
     """How a run looks at its source."""
 
-    listing: bool = Field(
-        default=True, description="Compare the source's whole listing first; off: only what is known to be left to do."
+    compare_listing: bool = Field(
+        default=True,
+        description="Compare the source's whole listing with the ledger first. Off: take on what is known to be left "
+        "to do.",
     )
     confirm_deletes: bool = Field(
-        default=False, description="Delete what is gone from the source although it is a large share of it."
+        default=False,
+        description="Delete what is gone from the source although it is a large share of it, as kb sync "
+        "--confirm-deletes does.",
     )
-    hinted_only: bool = Field(default=False, description="Take on hinted keys alone.")
 
 
 def _is_last(context: AssetExecutionContext, name: str) -> bool:
@@ -128,50 +147,50 @@ def _is_last(context: AssetExecutionContext, name: str) -> bool:
 
 
 @asset(
-    description="What the source system holds now: its listing compared with the ledger as a set. Only objects whose "
-    "ETag, size or time changed are read, to hash them; documents that are gone are deleted, unless they are a "
-    "suspiciously large share. A run takes on a bounded number of documents.",
+    description="What the source system holds now: its listing compared with the ledger as a set. Only objects "
+    "whose ETag, size or time changed are read, to hash them; documents that are gone are deleted, unless they are "
+    "a suspiciously large share. A run takes on a bounded number of documents. How work is found: "
+    "`docs/design.md`.",
     group_name=GROUP,
     kinds={"s3", "python"},
     owners=OWNERS,
     partitions_def=source_systems,
+    backfill_policy=BACKFILL_POLICY,
+    code_version=str(VERSIONS["raw"]),
     check_specs=checks.raw_documents_checks,
 )
 def raw_documents(
-    context: AssetExecutionContext,
-    config: RawDocumentsConfig,
-    knowledge_base: KnowledgeBaseResource,
-    sglang: SGLangResource,
+    context: AssetExecutionContext, config: RawDocumentsConfig, knowledge_base: KnowledgeBaseResource
 ) -> MaterializeResult:  # type: ignore[type-arg]
-    settings = sglang.apply(knowledge_base.settings())
     return _materialize(
         context,
         "raw_documents",
-        settings,
+        knowledge_base.settings(),
         checks.check_raw,
-        listing=config.listing,
+        listing=config.compare_listing,
         confirm_deletes=config.confirm_deletes,
-        hinted_only=config.hinted_only,
+        hinted_only=KEYS_ONLY in context.run.tags,
     )
 
 
 cleaned_elements = _stage_asset(
     "cleaned_elements",
     "Documents read into titles, paragraphs, lists and tables, each in a worker process of its own with a time and a "
-    "memory limit. One bad file goes to quarantine and costs only itself.",
+    "memory limit. One bad file goes to quarantine and costs only itself. What is read: `docs/formats.md`.",
     kinds={"python", "arrow"},
     before="raw_documents",
 )
 chunks = _stage_asset(
     "chunks",
-    "Passages cut along the heading structure, with heading path, pages and order.",
+    "Passages cut along the heading structure, with heading path, pages and order. How well they are cut: "
+    "`docs/quality.md`.",
     kinds={"python", "arrow"},
     before="cleaned_elements",
 )
 masked_chunks = _stage_asset(
     "masked_chunks",
     "Passages with personal data and amounts replaced by labels, by the source's policy. Masking checks its own "
-    "output: a document that still holds something detectable goes to quarantine.",
+    "output: a document that still holds something detectable goes to quarantine. What is found: `docs/privacy.md`.",
     kinds={"python", "arrow"},
     before="chunks",
     check_specs=checks.masked_chunks_checks,
@@ -180,7 +199,7 @@ masked_chunks = _stage_asset(
 embeddings = _stage_asset(
     "embeddings",
     "One vector a distinct masked text, in the model's native dimension. A text that already has a vector of this "
-    "model is not sent again.",
+    "model is not sent again. Models and servers: `docs/settings.md`.",
     kinds={"sglang", "python"},
     before="masked_chunks",
     pool="embedding",
@@ -188,7 +207,7 @@ embeddings = _stage_asset(
 vector_tables = _stage_asset(
     "vector_tables",
     "Chunk and vector rows in PostgreSQL, written by difference, each document with the ledger in one transaction: "
-    "readers see its old version or its new one.",
+    "readers see its old version or its new one. What to query: `docs/design.md`.",
     kinds={"postgres", "pgvector"},
     before="embeddings",
     check_specs=checks.vector_tables_checks,
@@ -196,4 +215,3 @@ vector_tables = _stage_asset(
 )
 
 ALL_ASSETS = [raw_documents, cleaned_elements, chunks, masked_chunks, embeddings, vector_tables]
-ALL_KEYS = [AssetKey(name) for name in STAGE_OF_ASSET]

@@ -14,8 +14,8 @@ from dagster import (
     run_status_sensor,
 )
 
-from kb_pipeline.defs.automation.dagster_runs import PARTITION
 from kb_pipeline.defs.resources import KnowledgeBaseResource
+from kb_pipeline.defs.tags import PARTITION
 from kb_pipeline.operations.alerts import Alert, send
 from kb_pipeline.pipeline.opening import connected
 from kb_pipeline.pipeline.reports import deletes_unconfirmed

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from dagster import DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
 from kb_pipeline.defs.automation.ticks import Past
+from kb_pipeline.defs.tags import PARTITION
 
-PARTITION = "dagster/partition"
 IN_PROGRESS = [
     DagsterRunStatus.NOT_STARTED,
     DagsterRunStatus.QUEUED,

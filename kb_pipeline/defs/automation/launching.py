@@ -9,11 +9,10 @@ from dagster import DagsterInstance, DefaultScheduleStatus, DefaultSensorStatus,
 
 from kb_pipeline.defs.assets.partitions import SOURCE_SYSTEMS
 from kb_pipeline.defs.automation.ticks import BACKLOG, IDLE, Verdict
-from kb_pipeline.defs.jobs import LAUNCHED_BY
+from kb_pipeline.defs.tags import LAUNCHED_BY, WHY
 
-WHY = "kb/why"
 # The tick has listed and compared: the run takes on what is known to be left to do.
-PLANNED: dict[str, Any] = {"ops": {"raw_documents": {"config": {"listing": False}}}}
+PLANNED: dict[str, Any] = {"ops": {"raw_documents": {"config": {"compare_listing": False}}}}
 
 
 def request(verdict: Verdict, launched_by: str, *, idle: int = 0, run_key: str | None = None) -> RunRequest:

@@ -1,5 +1,6 @@
 """Schedules from kb.yaml: a source system by its own cron, the nightly reconciliation, the weekly collection."""
 
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from dagster import (
 )
 
 from kb_pipeline.defs.automation.dagster_runs import past_of, runs_in_progress
+from kb_pipeline.defs.automation.last_seen import observations
 from kb_pipeline.defs.automation.launching import add_partitions, request, schedule_status
 from kb_pipeline.defs.automation.ticks import Cursor, decide
 from kb_pipeline.defs.automation.upkeep import collect_job, reconcile_job
@@ -78,6 +80,8 @@ def sync_tick(
     watched = find_source(settings, source)
     (look,) = look_at(settings, watched, runs_in_progress(instance), lambda of: past_of(instance, of), Cursor())
     verdict = decide(look, datetime.now(UTC))
+    for event in observations(instance, [look], [verdict], time.time()):
+        instance.report_runless_asset_event(event)
     if not verdict.launch:
         return SkipReason(str(verdict))
     context.log.info(str(verdict))

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from dagster import (
     AssetCheckEvaluation,
+    AssetMaterialization,
+    AssetObservation,
     DagsterRun,
     DagsterRunStatus,
     DefaultSensorStatus,
@@ -23,13 +25,13 @@ from dagster import (
 
 from kb_pipeline.defs.assets.checks import deletes_evaluation
 from kb_pipeline.defs.automation.dagster_runs import (
-    PARTITION,
     Suspects,
     past_of,
     runs_in_progress,
     started_runs,
     suspect,
 )
+from kb_pipeline.defs.automation.last_seen import observations
 from kb_pipeline.defs.automation.launching import add_partitions, request, sensor_status
 from kb_pipeline.defs.automation.ticks import RUNS_WITHOUT_PROGRESS, Cursor, Verdict, decide, idle_runs
 from kb_pipeline.defs.automation.upkeep import RECONCILE
@@ -40,8 +42,9 @@ from kb_pipeline.defs.automation.watching import (
     look_at,
     take_notifications,
 )
-from kb_pipeline.defs.jobs import COMMAND_LINE, LAUNCHED_BY, SYNC, sync_job
+from kb_pipeline.defs.jobs import SYNC, sync_job
 from kb_pipeline.defs.resources import KnowledgeBaseResource
+from kb_pipeline.defs.tags import COMMAND_LINE, LAUNCHED_BY, PARTITION
 from kb_pipeline.operations.alerts import Alert, send
 from kb_pipeline.pipeline.opening import connected
 from kb_pipeline.settings import Settings
@@ -74,10 +77,12 @@ def watch(context: SensorEvaluationContext, settings: Settings) -> SensorResult:
     cursor, instance = Cursor.read(context.cursor), context.instance
     watched = take_notifications(settings) if settings.notifications.queue_url else find_sources(settings)
     add_partitions(instance, [name for name, look in watched.sources.items() if not look.removed])
-    braked = cursor.braked
+    braked = set(cursor.braked)
     looks = look_at(settings, watched, runs_in_progress(instance), lambda name: past_of(instance, name), cursor)
-    events = [] if cursor.braked == braked else [_deletes_now(settings)]
     verdicts = [decide(look, datetime.now(UTC)) for look in looks]
+    events: list[AssetCheckEvaluation | AssetObservation | AssetMaterialization] = []
+    events += _deletes_now(settings, braked ^ set(cursor.braked))
+    events += observations(instance, looks, verdicts, time.time())
     words = [*watched.words, *map(str, verdicts)] or ["no source systems yet"]
     requests = [request(verdict, NEW_DOCUMENTS) for verdict in verdicts if verdict.launch]
     if not requests:
@@ -87,9 +92,12 @@ def watch(context: SensorEvaluationContext, settings: Settings) -> SensorResult:
     return SensorResult(run_requests=requests, cursor=str(cursor), asset_events=events)
 
 
-def _deletes_now(settings: Settings) -> AssetCheckEvaluation:
+def _deletes_now(settings: Settings, sources: set[str]) -> list[AssetCheckEvaluation]:
+    """The check of each source whose brake began to hold, or was let go of, since the last tick."""
+    if not sources:
+        return []
     with connected(settings) as connection:
-        return deletes_evaluation(connection)
+        return [deletes_evaluation(connection, source) for source in sorted(sources)]
 
 
 @run_status_sensor(

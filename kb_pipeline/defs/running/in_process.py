@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -16,20 +17,18 @@ from dagster import (
     JobDefinition,
     in_process_executor,
 )
-from dagster._core.instance.ref import InstanceRef
 
 from kb_pipeline.core.errors import KbError
 from kb_pipeline.defs.assets.graph import ALL_ASSETS, STAGE_OF_ASSET
+from kb_pipeline.defs.assets.metadata import REPORT
 from kb_pipeline.defs.assets.partitions import SOURCE_SYSTEMS
-from kb_pipeline.defs.jobs import COMMAND_LINE, LAUNCHED_BY, SYNC, sync_job
-from kb_pipeline.defs.resources import KnowledgeBaseResource, SGLangResource
+from kb_pipeline.defs.dagster_private import instance_that_captures_nothing
+from kb_pipeline.defs.jobs import SYNC, sync_job
+from kb_pipeline.defs.resources import KEEPS_NOTHING, GivenSettings, KnowledgeBaseResource
+from kb_pipeline.defs.tags import COMMAND_LINE, KEYS_ONLY, LAUNCHED_BY
 from kb_pipeline.local.dagster_home import prepare_dagster_home
 from kb_pipeline.pipeline.reports import SyncReport, run_report
 from kb_pipeline.settings import Settings
-
-NOT_CAPTURED = {
-    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
-}
 
 
 @contextmanager
@@ -42,7 +41,7 @@ def dagster_instance(settings: Settings) -> Iterator[DagsterInstance]:
     home, before = prepare_dagster_home(settings), os.environ.get("DAGSTER_HOME")
     os.environ["DAGSTER_HOME"] = str(home)
     try:
-        with DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=NOT_CAPTURED)) as instance:
+        with instance_that_captures_nothing(home) as instance:
             yield instance
     finally:
         if before is None:
@@ -57,18 +56,29 @@ def register_sources(settings: Settings, names: Sequence[str]) -> None:
         instance.add_dynamic_partitions(SOURCE_SYSTEMS, list(names))
 
 
-def run_sync(settings: Settings, source_system: str, **observing: bool) -> SyncReport:
-    """One run of all six stages over one source system; `observing` is the config of raw_documents. Raises the KbError
-    that stopped the run, if one did."""
-    where = {"home": str(settings.home)}
-    if settings.config_path:
-        where["config_path"] = str(settings.config_path)
+def forget_source(settings: Settings, name: str) -> None:
+    """Take a source system out of the partitions: a backfill over all of them would have a failed run for it."""
+    with dagster_instance(settings) as instance:
+        if instance.has_dynamic_partition(SOURCE_SYSTEMS, name):
+            instance.delete_dynamic_partition(SOURCE_SYSTEMS, name)
+
+
+def run_sync(
+    settings: Settings,
+    source_system: str,
+    *,
+    listing: bool = True,
+    confirm_deletes: bool = False,
+    hinted_only: bool = False,
+) -> SyncReport:
+    """One run of all six stages over one source system; SourceRun.observe says what the rest means. Raises the KbError
+    that stopped the run, if one did; KeyboardInterrupt after the run was noted as canceled."""
+    observing = {"compare_listing": listing, "confirm_deletes": confirm_deletes}
     run_config = {
-        "resources": {"knowledge_base": {"config": where}},
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
         "ops": {"raw_documents": {"config": observing}},
     }
-    job = _sync_job()
+    job, run_id = _sync_job(), str(uuid.uuid4())
     with dagster_instance(settings) as instance:
         instance.add_dynamic_partitions(SOURCE_SYSTEMS, [source_system])
         try:
@@ -76,7 +86,9 @@ def run_sync(settings: Settings, source_system: str, **observing: bool) -> SyncR
                 run_config=run_config,
                 instance=instance,
                 partition_key=source_system,
-                tags={LAUNCHED_BY: COMMAND_LINE},
+                tags={LAUNCHED_BY: COMMAND_LINE, **({KEYS_ONLY: "yes"} if hinted_only else {})},
+                run_id=run_id,
+                resources={"knowledge_base": GivenSettings(settings)},
             )
         except Failure as failure:
             stopped = _cause(failure)
@@ -85,7 +97,8 @@ def run_sync(settings: Settings, source_system: str, **observing: bool) -> SyncR
                 raise stopped from None
             finally:  # raising it here made Dagster's error its context: --debug shows what it was raised from
                 stopped.__context__ = context
-        except DagsterExecutionInterruptedError:
+        except (DagsterExecutionInterruptedError, KeyboardInterrupt):
+            _end_canceled(instance, run_id)
             raise KeyboardInterrupt from None
         record = instance.get_run_record_by_id(result.run_id)
     seconds = (record.end_time - record.start_time) if record and record.end_time and record.start_time else 0.0
@@ -93,7 +106,7 @@ def run_sync(settings: Settings, source_system: str, **observing: bool) -> SyncR
     for event in result.get_asset_materialization_events():
         materialization = event.step_materialization_data.materialization
         stage = STAGE_OF_ASSET[materialization.asset_key.to_user_string()]
-        value: Any = materialization.metadata["report"].value
+        value: Any = materialization.metadata[REPORT].value
         stages[stage] = dict(value)
     return run_report(source_system, result.run_id, round(seconds, 3), stages)
 
@@ -101,9 +114,16 @@ def run_sync(settings: Settings, source_system: str, **observing: bool) -> SyncR
 @cache
 def _sync_job() -> JobDefinition:
     """The job of the UI, resolved once a process; schedules and sensors are not needed here."""
-    resources = {"knowledge_base": KnowledgeBaseResource(), "sglang": SGLangResource()}
+    resources = {"knowledge_base": KnowledgeBaseResource(), "io_manager": KEEPS_NOTHING}
     only = Definitions(assets=ALL_ASSETS, jobs=[sync_job], resources=resources, executor=in_process_executor)
     return only.resolve_job_def(SYNC)
+
+
+def _end_canceled(instance: DagsterInstance, run_id: str) -> None:
+    """An interrupt between two steps finds no asset that could say so: Dagster's books then hold an unfinished run."""
+    run = instance.get_run_by_id(run_id)
+    if run and not run.is_finished:
+        instance.report_run_canceled(run, "Interrupted at the command line.")
 
 
 def _cause(failure: BaseException) -> BaseException:

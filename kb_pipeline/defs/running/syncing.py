@@ -13,12 +13,12 @@ from pathlib import Path
 
 from kb_pipeline.core.errors import KbError, SourcesFailed, defect
 from kb_pipeline.operations.alerts import Alert, send
+from kb_pipeline.operations.ingesting import mirror_folder
 from kb_pipeline.pipeline import intake
-from kb_pipeline.pipeline.opening import checked, connected, known_sources, no_such_source, object_store
+from kb_pipeline.pipeline.opening import checked, known_sources, no_such_source, object_store
 from kb_pipeline.pipeline.reports import IngestReport, SyncReport, added, deletes_unconfirmed, no_stages
 from kb_pipeline.settings import Settings
 from kb_pipeline.store.ledger.backlog import Backlog
-from kb_pipeline.store.ledger.sources import bring_back
 
 log = logging.getLogger("kb_pipeline.progress")
 
@@ -42,20 +42,7 @@ class SyncOptions:
 
 def ingest(settings: Settings, folder: Path | str, source: str, options: SyncOptions) -> IngestReport:
     """Make the source's raw prefix mirror `folder`, then sync it. A source that was removed comes back."""
-    from kb_pipeline.pipeline.catalogue import raw_prefix
-    from kb_pipeline.sources.mirror import mirror
-    from kb_pipeline.store.ledger.documents import known_versions
-
-    checked(source)
-    with connected(settings) as connection:
-        bring_back(connection, source)
-        known = known_versions(connection, source)
-    mirrored = mirror(object_store(settings), Path(folder), raw_prefix(source), known)
-    if mirrored.failed:
-        from kb_pipeline.masking import mask_name
-
-        policy = settings.masking_for(source)
-        mirrored.failed = [mask_name(name, policy) for name in mirrored.failed]
+    mirrored = mirror_folder(settings, Path(folder), source, drop_excluded=options.confirm_deletes)
     return IngestReport(mirrored, sync_source(settings, source, options))
 
 
@@ -87,9 +74,18 @@ def sync_source(settings: Settings, source: str, options: SyncOptions, run: Run 
     """Run after run until the source has no backlog; what failed for a passing reason is left for later. Raises the
     KbError that stopped a run, after the alert webhook was told."""
     started = time.perf_counter()
-    found = intake.take_in(settings, source, keys=options.keys, full=options.full, rehash=options.rehash, now=True)
-    listed = found.reconciled.listed if found.reconciled else None
-    report = SyncReport(source, listed=listed, stages=no_stages(listed or 0))
+    found = intake.take_in(
+        settings,
+        source,
+        keys=options.keys,
+        full=options.full,
+        rehash=options.rehash,
+        now=True,
+        drop_excluded=options.confirm_deletes,
+    )
+    seen = found.reconciled
+    listed = seen.listed if seen else None
+    report = SyncReport(source, listed=listed, stages=no_stages(listed or 0), left_out=seen.excluded if seen else 0)
     try:
         for one in _runs(settings, source, options, found.backlog, run or _run_job):
             report = added(report, one)

@@ -15,7 +15,6 @@ from kb_pipeline.masking.finding.cues import any_of, around, near_numbers
 Span = tuple[int, int]
 
 _NOT_AFTER = r"(?![0-9A-Za-z])"
-_ANY_DIGIT = re.compile(r"[0-9]")
 
 
 def _alone(first: str, rest: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +15,6 @@ _REMEDY = {
     "spacy": "Name a spaCy pipeline's folder or package (zh_core_web_sm, say), and install the package with pip",
     "transformers": "Name a folder with config.json, or fetch the model beforehand (`hf download NAME`)",
 }
-_PIECE = 1 << 20
 
 
 def folder_of(language: str, model: NamedEntityModel) -> Path:
@@ -67,11 +65,5 @@ def contents_of(folder: Path) -> str:
 
 @cache
 def _hashed(files: tuple[tuple[str, str, int, int], ...]) -> str:
-    digests = {name: identity.hash_stream(_pieces(Path(path)))[0] for name, path, _, _ in files}
+    digests = {name: identity.hash_file(Path(path)) for name, path, _, _ in files}
     return identity.sha256_hex(identity.canonical_json(digests))
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            yield piece

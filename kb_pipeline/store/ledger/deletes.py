@@ -22,13 +22,14 @@ _GONE = (
     "kb.hint h JOIN kb.document d ON d.source_system = h.source_system AND d.key = h.key AND d.deleted_at IS NULL"
     " WHERE h.source_system = %(source)s AND h.gone"
 )
-_LIVES_ON = (
-    "EXISTS (SELECT FROM kb.document o WHERE o.source_system = d.source_system AND o.content_hash = d.content_hash"
+_SAME_BYTES = (
+    "SELECT FROM kb.document o WHERE o.source_system = d.source_system AND o.content_hash = d.content_hash"
     " AND o.document_id <> d.document_id AND o.deleted_at IS NULL AND NOT EXISTS (SELECT FROM kb.hint g"
-    " WHERE g.source_system = o.source_system AND g.key = o.key AND g.gone))"
+    " WHERE g.source_system = o.source_system AND g.key = o.key AND g.gone)"
 )
+_LIVES_ON = f"EXISTS ({_SAME_BYTES})"
 # ... and has work left, due or waiting for its time.
-_AHEAD = _LIVES_ON[:-1] + " AND o.settled_key IS DISTINCT FROM %(chain)s)"
+_AHEAD = f"EXISTS ({_SAME_BYTES} AND o.settled_key IS DISTINCT FROM %(chain)s)"
 
 
 def count_deletes(connection: Connection, source_system: str) -> Deletes:

@@ -39,11 +39,13 @@ def add_hints(connection: Connection, keys: Iterable[tuple[str, str]]) -> int:
 
 
 # What differs from the ledger, as a set: objects that are new, came back or have another ETag, size, version or time.
+# Of those that patterns exclude, only documents that are held: they stay in step until someone lets them go (drop).
 _CHANGED = """
 INSERT INTO kb.hint AS h (source_system, key, received_at, etag, version_id, size, modified_at)
 SELECT %(source)s, o.key, clock_timestamp(), o.etag, o.version_id, o.size, o.modified_at
 FROM observed o LEFT JOIN kb.document d USING (document_id)
 WHERE d.forgotten_at IS NULL
+  AND NOT (o.excluded AND (%(drop)s OR d.document_id IS NULL OR d.deleted_at IS NOT NULL))
   AND (%(rehash)s OR d.document_id IS NULL OR d.deleted_at IS NOT NULL
        OR (d.etag, d.size, d.version_id, d.modified_at) IS DISTINCT FROM (o.etag, o.size, o.version_id, o.modified_at))
 ON CONFLICT (source_system, key) DO UPDATE SET
@@ -52,12 +54,12 @@ ON CONFLICT (source_system, key) DO UPDATE SET
 WHERE h.gone OR (h.etag, h.size, h.version_id, h.modified_at)
       IS DISTINCT FROM (EXCLUDED.etag, EXCLUDED.size, EXCLUDED.version_id, EXCLUDED.modified_at)
 """
-# Documents the listing lacks, but for those that were looked at after it began.
+# Documents the listing lacks, but for those that were looked at after it began. With drop, excluded ones are lacking.
 _GONE = """
 WITH missing AS MATERIALIZED (  -- few as a rule: the stages are asked about these alone
     SELECT d.document_id, d.source_system, d.key FROM kb.document d
     WHERE d.source_system = %(source)s AND d.deleted_at IS NULL AND d.forgotten_at IS NULL
-      AND NOT EXISTS (SELECT FROM observed o WHERE o.document_id = d.document_id))
+      AND NOT EXISTS (SELECT FROM observed o WHERE o.document_id = d.document_id AND NOT (o.excluded AND %(drop)s)))
 INSERT INTO kb.hint AS h (source_system, key, received_at, gone)
 SELECT d.source_system, d.key, clock_timestamp(), true FROM missing d
 WHERE NOT EXISTS (SELECT FROM kb.stage_state r WHERE r.document_id = d.document_id AND r.stage = 'raw'
@@ -71,7 +73,7 @@ WHERE NOT h.gone AND h.received_at < %(began)s
 _BACK = """
 DELETE FROM kb.hint h USING kb.document d JOIN observed o USING (document_id)
 WHERE h.source_system = %(source)s AND h.gone AND h.received_at < %(began)s
-  AND d.source_system = h.source_system AND d.key = h.key AND d.deleted_at IS NULL
+  AND d.source_system = h.source_system AND d.key = h.key AND d.deleted_at IS NULL AND NOT (o.excluded AND %(drop)s)
   AND (d.etag, d.size, d.version_id, d.modified_at) IS NOT DISTINCT FROM (o.etag, o.size, o.version_id, o.modified_at)
 """
 _NEVER_SEEN = """
@@ -82,11 +84,19 @@ DELETE FROM kb.hint h WHERE h.source_system = %(source)s AND h.received_at < %(b
 """
 
 
-def hint_listing(connection: Connection, source_system: str, digest: str, began: datetime, *, rehash: bool) -> int:
-    """Compare the loaded listing (documents.load_listing) with the ledger; write a hint for each difference, and the
-    listing's digest, in one transaction. `began` is the database's time before listing; `rehash` hints every key.
-    Returns the number of hints written."""
-    values = {"source": source_system, "began": began, "rehash": rehash}
+def hint_listing(
+    connection: Connection,
+    source_system: str,
+    digest: str,
+    began: datetime,
+    *,
+    rehash: bool,
+    drop_excluded: bool = False,
+) -> int:
+    """Compare the loaded listing (listings.Listing) with the ledger; write a hint for each difference, and the
+    listing's digest, in one transaction. `began` is the database's time before listing; `rehash` hints every key;
+    with `drop_excluded` documents that patterns exclude are gone. Returns the number of hints written."""
+    values = {"source": source_system, "began": began, "rehash": rehash, "drop": drop_excluded}
     with connection.transaction():
         written = connection.execute(_CHANGED, values).rowcount
         written += connection.execute(_GONE, values).rowcount

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from kb_pipeline.core.errors import LeaseLost, SourceBusy
+from kb_pipeline.core.errors import DatabaseUnavailable, LeaseLost, SourceBusy
 from kb_pipeline.store.database import Connection, connect
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,10 @@ _RENEW = """
 UPDATE kb.source_lease SET heartbeat_at = now(), expires_at = now() + make_interval(secs => %(ttl)s)
 WHERE source_system = %(source)s AND token = %(token)s AND holder = %(holder)s RETURNING token
 """
+# A renewing connection that was lost has another backend now.
+_MOVE = """
+UPDATE kb.source_lease SET backend_pid = pg_backend_pid() WHERE source_system = %(source)s AND token = %(token)s
+"""
 _RELEASE = """
 UPDATE kb.source_lease SET holder = NULL, backend_pid = NULL, expires_at = NULL
 WHERE source_system = %(source)s AND token = %(token)s AND holder = %(holder)s
@@ -66,6 +70,35 @@ class Lease:
     token: int
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+
+    def keep(self, connection: Connection, dsn: str, ttl_seconds: float) -> None:
+        """Renew the lease from a thread of its own, over `connection`, which is the thread's from now on."""
+        self._thread = threading.Thread(
+            target=self._renew, args=(connection, dsn, ttl_seconds), name=f"lease-{self.source_system}", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Renew it no more."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(timeout=5)
+
+    def _renew(self, connection: Connection, dsn: str, ttl_seconds: float) -> None:
+        """Until told to stop. A lost connection is replaced; a lost lease ends the thread: commits will notice."""
+        values = {"source": self.source_system, "holder": self.holder, "token": self.token, "ttl": ttl_seconds}
+        every = min(ttl_seconds / 4, DEAD_AFTER_SECONDS / 3)
+        while not self._stop.wait(every):
+            try:
+                if connection.closed:
+                    connection = connect(dsn)
+                    connection.execute(_MOVE, values)
+                if connection.execute(_RENEW, values).fetchone() is None:
+                    break
+            except (psycopg.Error, DatabaseUnavailable) as error:
+                log.warning("lease of %s could not be renewed (%s)", self.source_system, type(error).__name__)
+                connection.close()
+        connection.close()
 
     def check(self, connection: Connection) -> None:
         """Raise LeaseLost unless this lease still holds; blocks a take-over until the transaction ends."""
@@ -90,10 +123,30 @@ def acquire(
 ) -> Lease:
     """Take the lease, waiting for another run at most `wait_seconds`. Raises SourceBusy. Re-entrant for one holder."""
     connection = connect(dsn)
+    try:
+        connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'".encode())
+        token = _wait_for_turn(connection, source_system, holder, wait_seconds, ttl_seconds, on_wait)
+        connection.execute("RESET lock_timeout")  # renewing waits for this run's own commits
+    except BaseException:  # an interrupted waiter too leaves no connection
+        connection.close()
+        raise
+    lease = Lease(source_system, holder, token)
+    lease.keep(connection, dsn, ttl_seconds)
+    return lease
+
+
+def _wait_for_turn(
+    connection: Connection,
+    source_system: str,
+    holder: str,
+    wait_seconds: float,
+    ttl_seconds: float,
+    on_wait: Callable[[str], None],
+) -> int:
+    """The token, once the lease is free."""
     values = {"source": source_system, "holder": holder, "ttl": ttl_seconds, "dead": DEAD_AFTER_SECONDS}
     deadline = time.monotonic() + wait_seconds
     told = False
-    connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'".encode())
     while (row := _take(connection, values)) is None:
         if not told:
             on_wait(
@@ -102,19 +155,12 @@ def acquire(
             told = True
         if time.monotonic() >= deadline:
             other = _holder(connection, source_system)
-            connection.close()
             raise SourceBusy(
                 f"Source system {source_system} is still being synced by run {other} after {wait_seconds:g} s.",
                 "Try again when that run has ended, or raise lease.wait_seconds.",
             )
         time.sleep(POLL_SECONDS)
-    connection.execute("RESET lock_timeout")  # renewing waits for this run's own commits
-    lease = Lease(source_system, holder, row[0])
-    lease._thread = threading.Thread(
-        target=_keep, args=(lease, connection, dsn, ttl_seconds), name=f"lease-{source_system}", daemon=True
-    )
-    lease._thread.start()
-    return lease
+    return row[0]
 
 
 def _take(connection: Connection, values: dict[str, object]) -> tuple[int] | None:
@@ -126,9 +172,7 @@ def _take(connection: Connection, values: dict[str, object]) -> tuple[int] | Non
 
 def release(dsn: str, lease: Lease) -> None:
     """Give the lease back; no error when it was lost meanwhile."""
-    lease._stop.set()
-    if lease._thread:
-        lease._thread.join(timeout=5)
+    lease.stop()
     with connect(dsn) as connection:
         connection.execute(_RELEASE, {"source": lease.source_system, "token": lease.token, "holder": lease.holder})
 
@@ -136,26 +180,6 @@ def release(dsn: str, lease: Lease) -> None:
 def holders(connection: Connection) -> dict[str, str]:
     """Who works on which source system at this moment: source system -> holder (a run's id)."""
     return dict(connection.execute(_HOLDERS, (DEAD_AFTER_SECONDS,)).fetchall())
-
-
-def _keep(lease: Lease, connection: Connection, dsn: str, ttl_seconds: float) -> None:
-    """Renew until told to stop. A lost connection is replaced; a lost lease ends the thread: commits will notice."""
-    values = {"source": lease.source_system, "holder": lease.holder, "token": lease.token, "ttl": ttl_seconds}
-    every = min(ttl_seconds / 4, DEAD_AFTER_SECONDS / 3)
-    while not lease._stop.wait(every):
-        try:
-            if connection.closed:
-                connection = psycopg.connect(dsn, autocommit=True, connect_timeout=5)
-                connection.execute(
-                    "UPDATE kb.source_lease SET backend_pid = pg_backend_pid() WHERE source_system = %s AND token = %s",
-                    (lease.source_system, lease.token),
-                )
-            if connection.execute(_RENEW, values).fetchone() is None:
-                break
-        except psycopg.Error as error:
-            log.warning("lease of %s could not be renewed (%s)", lease.source_system, type(error).__name__)
-            connection.close()
-    connection.close()
 
 
 def _holder(connection: Connection, source_system: str) -> str:

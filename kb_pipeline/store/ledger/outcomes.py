@@ -105,15 +105,20 @@ def forget_damaged(connection: Connection, outcomes: Sequence[Outcome]) -> None:
         if ref
     ]
     if damaged:
-        # Another document may share the artifact, and be settled.
-        connection.execute(
-            "UPDATE kb.document SET settled_key = NULL WHERE document_id IN (SELECT document_id FROM kb.stage_state"
-            " JOIN kb.artifact USING (fingerprint) WHERE uri = ANY(%s)) AND settled_key IS NOT NULL",
-            (damaged,),
-        )
-        connection.execute(
-            "UPDATE kb.stage_state SET status = 'retry' WHERE fingerprint IN"
-            " (SELECT fingerprint FROM kb.artifact WHERE uri = ANY(%s))",
-            (damaged,),
-        )
-        connection.execute("DELETE FROM kb.artifact WHERE uri = ANY(%s)", (damaged,))
+        forget_artifacts(connection, damaged)
+
+
+def forget_artifacts(connection: Connection, uris: Sequence[str]) -> None:
+    """Let every document that has one of these artifacts have it made again. Belongs into a transaction."""
+    # Another document may share the artifact, and be settled.
+    connection.execute(
+        "UPDATE kb.document SET settled_key = NULL WHERE document_id IN (SELECT document_id FROM kb.stage_state"
+        " JOIN kb.artifact USING (fingerprint) WHERE uri = ANY(%s)) AND settled_key IS NOT NULL",
+        (uris,),
+    )
+    connection.execute(
+        "UPDATE kb.stage_state SET status = 'retry' WHERE fingerprint IN"
+        " (SELECT fingerprint FROM kb.artifact WHERE uri = ANY(%s))",
+        (uris,),
+    )
+    connection.execute("DELETE FROM kb.artifact WHERE uri = ANY(%s)", (uris,))

@@ -19,13 +19,16 @@ SAMPLED = 20_000
 class Differences:
     """Documents that the listing has and the ledger has not or has otherwise, by kind: added, changed (ETag, size,
     version or time differ, or a notification named the key) and moved (a key that is new with the ETag and size of one
-    that is gone). `gone` are those the listing lacks, the moved ones among them; `live` those the ledger has."""
+    that is gone). `gone` are those the listing lacks, the moved ones among them; `live` those the ledger has. Of the
+    names that patterns exclude, `left_out` are not taken in and `held` are live documents."""
 
     added: Mapping[str, Work] = field(default_factory=dict)
     changed: Mapping[str, Work] = field(default_factory=dict)
     moved: Mapping[str, Work] = field(default_factory=dict)
     gone: int = 0
     live: int = 0
+    left_out: int = 0
+    held: int = 0
 
 
 _KIND = r"coalesce(lower(substring({key} from '\.([^./]{{1,8}})$')), '')"
@@ -37,7 +40,7 @@ _DIFFERENCES = f"""
 WITH new AS (
     SELECT o.key, o.size, o.etag, row_number() OVER (PARTITION BY o.etag, o.size ORDER BY o.key) AS n
     FROM observed o LEFT JOIN kb.document d USING (document_id)
-    WHERE d.forgotten_at IS NULL AND (d.document_id IS NULL OR d.deleted_at IS NOT NULL)
+    WHERE d.forgotten_at IS NULL AND (d.document_id IS NULL OR d.deleted_at IS NOT NULL) AND NOT o.excluded
 ), gone AS (
     SELECT d.size, d.etag, row_number() OVER (PARTITION BY d.etag, d.size ORDER BY d.key) AS n
     FROM kb.document d WHERE d.source_system = %(source)s AND d.deleted_at IS NULL AND d.forgotten_at IS NULL
@@ -52,6 +55,10 @@ WHERE d.deleted_at IS NULL AND d.forgotten_at IS NULL AND ({_DIFFERS} OR {_NAMED
 UNION ALL
 SELECT 'gone', '', count(*), 0 FROM gone
 UNION ALL
+SELECT CASE WHEN d.document_id IS NULL THEN 'left out' ELSE 'held' END, '', count(*), 0
+FROM observed o LEFT JOIN kb.document d ON d.document_id = o.document_id AND d.deleted_at IS NULL
+WHERE o.excluded GROUP BY 1
+UNION ALL
 SELECT 'live', '', count(*), 0 FROM kb.document
 WHERE source_system = %(source)s AND deleted_at IS NULL AND forgotten_at IS NULL
 """  # noqa: S608
@@ -59,11 +66,20 @@ WHERE source_system = %(source)s AND deleted_at IS NULL AND forgotten_at IS NULL
 
 def differences(connection: Connection, source_system: str) -> Differences:
     """The loaded listing of a source compared with the ledger as a set."""
-    found: dict[str, dict[str, Work]] = {"added": {}, "changed": {}, "moved": {}, "gone": {}, "live": {}}
+    found: dict[str, dict[str, Work]] = {"added": {}, "changed": {}, "moved": {}}
+    counts: dict[str, int] = {}
     for change, kind, documents, size in connection.execute(_DIFFERENCES, {"source": source_system}):
-        found[change][kind] = Work(documents, int(size))
-    gone, live = (found[name][""].documents for name in ("gone", "live"))
-    return Differences(found["added"], found["changed"], found["moved"], gone, live)
+        if change in found:
+            found[change][kind] = Work(documents, int(size))
+        else:
+            counts[change] = documents
+    return Differences(
+        **found,
+        gone=counts["gone"],
+        live=counts["live"],
+        left_out=counts.get("left out", 0),
+        held=counts.get("held", 0),
+    )
 
 
 def _first_stages(stages: Mapping[StageName, Stage]) -> str:

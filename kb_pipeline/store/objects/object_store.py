@@ -129,12 +129,14 @@ class ObjectStore:
                 return
 
     def check(self) -> None:
-        """List, write, read and delete a probe object. Raises what the first step that fails raises."""
-        probe = f"artifacts/.probe-{os.getpid()}"
+        """List, write, read and delete a probe object, and one as clear text is written. Raises what the first step
+        that fails raises."""
+        name = f".probe-{os.getpid()}"
         next(self.list("raw"), None)
-        self.put(probe, b"probe")
-        self.get(probe)
-        self.delete(probe)
+        for probe in (f"artifacts/{name}", *((CLEAR + name,) if self.config.clear_encryption else ())):
+            self.put(probe, b"probe")
+            self.get(probe)
+            self.delete(probe)
 
     def _open(self) -> Any:
         if self._store is None:

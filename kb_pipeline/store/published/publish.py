@@ -41,6 +41,8 @@ _UNMASKED = (
     "   AND e.stage = 'embed' AND e.variant = %(model_key)s AND e.status = 'ok' AND e.input_hash = m.output_hash"
     "   WHERE m.document_id = d.document_id AND m.stage = 'mask' AND m.status = 'ok' AND m.stage_key = %(mask_key)s)"
 )
+_OF_SCOPE = " AND d.document_id = ANY(%(scope)s)"
+WITHDRAWN_AT_ONCE = 500  # documents, in one transaction
 _FIELDS = ("ordinal", "content", "page_start", "page_end", "boxes", "section_path", "language", "text_hash")
 
 
@@ -146,21 +148,21 @@ class Publisher:
     def withdraw_unmasked(self, stage: Stage, scope: Sequence[str] | None) -> int:
         """Remove rows masked under a policy that no longer holds, of documents (of `scope`, None: of the source) that
         the new one could not be applied to because a stage is in quarantine. Returns how many documents."""
+        query = _UNMASKED + ("" if scope is None else _OF_SCOPE) + " LIMIT %(most)s"
+        values = {
+            "source": self.lease.source_system,
+            "variant": stage.variant,
+            "key": stage.key,
+            "mask_key": stage.input_key,
+            "model_key": self.space.model_key,
+            "scope": None if scope is None else list(scope),
+            "most": WITHDRAWN_AT_ONCE,
+        }
         count = 0
         while True:
             with self.connection.transaction():
                 self.lease.check(self.connection)
-                found = self.connection.execute(
-                    _UNMASKED + ("" if scope is None else " AND d.document_id = ANY(%(scope)s)") + " LIMIT 500",
-                    {
-                        "source": self.lease.source_system,
-                        "variant": stage.variant,
-                        "key": stage.key,
-                        "mask_key": stage.input_key,
-                        "model_key": self.space.model_key,
-                        "scope": None if scope is None else list(scope),
-                    },
-                ).fetchall()
+                found = self.connection.execute(query, values).fetchall()
                 if not found:
                     return count
                 withdraw(self.connection, [row[0] for row in found])

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from kb_pipeline.core.contracts import ArtifactRef
-from kb_pipeline.core.errors import SettingsError
+from kb_pipeline.core.errors import ArtifactDamaged, EmbeddingUnavailable, SettingsError
 from kb_pipeline.core.identity import model_key
 from kb_pipeline.store.database import Connection, identifier
+from kb_pipeline.store.ledger.lease import Lease
+from kb_pipeline.store.ledger.outcomes import forget_artifacts
 from kb_pipeline.store.objects.artifacts import read_table
 from kb_pipeline.store.objects.object_store import ObjectStore
 
+ARTIFACTS_ASKED = 8  # for the model's dimension, as long as they are damaged
 LARGEST_DIMENSION = 4000  # of a halfvec index in pgvector
 # The defaults of pgvector; measured at 100,000 rows: recall@10 .988 at ef_search 100.
 HNSW_M, HNSW_EF_CONSTRUCTION = 16, 64
@@ -65,10 +68,9 @@ def live_spaces(connection: Connection) -> list[Space]:
     return [Space(*row) for row in rows]
 
 
-def ensure_space(
-    connection: Connection, *, model: str, revision: str, instruction: str, native_dimension: int, dimension: int | None
-) -> Space:
-    """The active space, made on the first sync. Raises SettingsError when kb.yaml asks for another than the active."""
+def check_space(space: Space | None, *, model: str, revision: str, native_dimension: int, dimension: int | None) -> str:
+    """The id of the space that the settings ask for. Raises SettingsError when there cannot be one, or `space` (the
+    active one) is another."""
     served = dimension or native_dimension
     if served > native_dimension:
         raise SettingsError(
@@ -81,27 +83,53 @@ def ensure_space(
             f"Set embedding.dimension to at most {LARGEST_DIMENSION}.",
         )
     wanted = space_id(model, revision, served)
-    space = active_space(connection)
-    if space is None:
-        return _create(connection, wanted, model, revision, instruction, native_dimension, served)
-    if space.space_id != wanted:
+    if space and space.space_id != wanted:
         raise SettingsError(
             f"This knowledge base holds vectors of {space.space_id}, and the embedding settings ask for {wanted}.",
             "Set embedding.model, embedding.revision and embedding.dimension back, or use another database (KB_HOME).",
         )
-    return space
+    return wanted
 
 
-def native_dimension(connection: Connection, store: ObjectStore, of_model: str) -> int | None:
-    """The model's own dimension as its artifacts have it, None before the first vector. Raises ArtifactDamaged."""
-    row = connection.execute(
-        "SELECT a.uri, a.size, a.sha256 FROM kb.vector_ref v JOIN kb.artifact a USING (fingerprint)"
-        " WHERE v.model_key = %s LIMIT 1",
-        (of_model,),
-    ).fetchone()
-    if row is None:
-        return None
-    return int(read_table(store, ArtifactRef(*row)).schema.field("vector").type.list_size)
+def check_answered(space: Space, dimension: int) -> None:
+    """Raises EmbeddingUnavailable when a server answers with another `dimension` than the space was filled with: it
+    serves another model, and no answer could be right."""
+    if dimension != space.native_dimension:
+        raise EmbeddingUnavailable(
+            f"The embedding server answers with {dimension} dimensions; the space "
+            f"{space.space_id} was filled with {space.native_dimension}.",
+            "Serve the model that the space was filled with (embedding.model).",
+        )
+
+
+def ensure_space(
+    connection: Connection, *, model: str, revision: str, instruction: str, native_dimension: int, dimension: int | None
+) -> Space:
+    """The active space, made on the first sync. Raises SettingsError when kb.yaml asks for another than the active."""
+    space = active_space(connection)
+    wanted = check_space(space, model=model, revision=revision, native_dimension=native_dimension, dimension=dimension)
+    if space:
+        return space
+    return _create(connection, wanted, model, revision, instruction, native_dimension, dimension or native_dimension)
+
+
+def native_dimension(connection: Connection, store: ObjectStore, lease: Lease, of_model: str) -> int | None:
+    """The model's own dimension as its artifacts have it, None before the first vector that can be read. Artifacts that
+    are found damaged are forgotten, under `lease`: without a space no stage would read them, and find out. Raises
+    LeaseLost."""
+    rows = connection.execute(
+        "SELECT a.uri, a.size, a.sha256 FROM kb.artifact a WHERE EXISTS"
+        " (SELECT FROM kb.vector_ref v WHERE v.fingerprint = a.fingerprint AND v.model_key = %s) LIMIT %s",
+        (of_model, ARTIFACTS_ASKED),
+    ).fetchall()
+    for row in rows:
+        try:
+            return int(read_table(store, ArtifactRef(*row)).schema.field("vector").type.list_size)
+        except ArtifactDamaged:
+            with connection.transaction():
+                lease.check(connection)
+                forget_artifacts(connection, [row[0]])
+    return None
 
 
 def lacks_index(connection: Connection, space: Space) -> bool:

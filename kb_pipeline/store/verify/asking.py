@@ -26,6 +26,7 @@ from kb_pipeline.store.verify.checks import (
     WHOLE,
 )
 from kb_pipeline.store.verify.problems import Check, Expected, Problem
+from kb_pipeline.store.views.overview import UNIT_LENGTH
 
 MOST = 1000  # problems reported of one check and source
 
@@ -63,6 +64,7 @@ def _ask(connection: Connection, check: Check, source: str, values: dict[str, An
         publishable=PUBLISHABLE,
         published=PUBLISHED,
         table=identifier(table),
+        unit_length=UNIT_LENGTH,
         most=MOST + 1,
     )
     rows = connection.execute(query, values).fetchall()

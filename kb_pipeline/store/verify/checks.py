@@ -208,7 +208,7 @@ SPACE: tuple[Check, ...] = (
         1,
         "SELECT {document}, {publishable}, count(*), NULL FROM {table} v JOIN kb.chunk c USING (chunk_id)"
         " JOIN kb.document d USING (document_id) WHERE {live} AND (vector_dims(v.embedding) <> %(dimension)s"
-        "   OR NOT l2_norm(v.embedding) BETWEEN 0.99 AND 1.01) GROUP BY d.document_id",
+        "   OR NOT {unit_length}) GROUP BY d.document_id",
         "{a} of its vectors in {table} are not of unit length, or not of the space's dimension",
         _SYNC,
         "revector",

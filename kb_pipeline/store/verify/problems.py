@@ -33,8 +33,8 @@ class Check:
     """One question to the database.
 
     `query` selects (document_id, name, can be mended, a, b) for each place where the invariant does not hold; the
-    first two are null where no document is concerned. {document}, {live}, {publishable} and {table} in it are those of
-    store.verify.checks. `says` puts a and b into words; `remedy` says what to do.
+    first two are null where no document is concerned. {document}, {live}, {publishable}, {table} and {unit_length} in
+    it are put in by store.verify.asking. `says` puts a and b into words; `remedy` says what to do.
     """
 
     name: str

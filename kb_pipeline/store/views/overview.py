@@ -11,6 +11,10 @@ from psycopg import sql
 from kb_pipeline.core.contracts import ArtifactRef, MaskedText, StageName
 from kb_pipeline.store.database import Connection, identifier
 
+MOST_QUARANTINED = 1000  # shown at once
+# Whether the vector of a row `v` has unit length, within what half precision takes; not so if it is not finite.
+UNIT_LENGTH = sql.SQL("l2_norm(v.embedding) BETWEEN 0.99 AND 1.01")
+
 
 @dataclass(frozen=True, slots=True)
 class SpaceOverview:
@@ -78,9 +82,9 @@ def spaces(connection: Connection) -> list[SpaceOverview]:
 
 
 def quarantined(
-    connection: Connection, source_system: str | None = None, limit: int | None = 1000
+    connection: Connection, source_system: str | None = None, limit: int | None = MOST_QUARANTINED
 ) -> list[Quarantined]:
-    """Documents in quarantine, the newest first (None: all of them)."""
+    """Documents in quarantine, the newest first; at most `limit`, None for all of them."""
     rows = connection.execute(
         "SELECT d.document_id, d.source_system, coalesce(d.display_name, d.document_id), coalesce(d.media_type, ''),"
         " s.stage, coalesce(s.error_class, ''), coalesce(s.error_message, ''), s.attempts, s.updated_at"
@@ -200,8 +204,8 @@ def bad_vectors(connection: Connection, source_system: str, table: str, scope: S
             "SELECT count(*) FROM {} v WHERE v.source_system = %(source)s"
             " AND (%(scope)s::text[] IS NULL"
             "   OR v.chunk_id IN (SELECT chunk_id FROM kb.chunk WHERE document_id = ANY(%(scope)s)))"
-            " AND NOT (l2_norm(v.embedding) BETWEEN 0.99 AND 1.01)"
-        ).format(identifier(table)),
+            " AND NOT {unit_length}"
+        ).format(identifier(table), unit_length=UNIT_LENGTH),
         {"source": source_system, "scope": list(scope) if scope is not None else None},
     ).fetchone()
     return int(row[0]) if row else 0

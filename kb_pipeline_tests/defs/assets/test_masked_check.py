@@ -37,8 +37,8 @@ def test_every_recognizer_looks(base: Base, entity: str) -> None:
         for place in ("source_file", "section", "content"):
             result = checked(run, CLEAN, replace(CLEAN, **{place: UNMASKED[entity]}))
             assert not result.passed, place
-            assert result.metadata[entity].value == 1
-            assert result.metadata["passages sampled"].value == 2
+            assert result.metadata[f"kb/{entity}"].value == 1
+            assert result.metadata["kb/passages_sampled"].value == 2
 
 
 def test_what_the_source_keeps_is_no_finding(base: Base) -> None:

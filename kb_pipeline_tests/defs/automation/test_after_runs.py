@@ -25,8 +25,8 @@ from kb_pipeline.defs.automation.alerts import alert_braked, alert_failed, brake
 from kb_pipeline.defs.automation.dagster_runs import PARTITION, Suspects
 from kb_pipeline.defs.automation.sensors import continue_backlog, lost_runs
 from kb_pipeline.defs.automation.upkeep import COLLECT, RECONCILE
-from kb_pipeline.defs.jobs import COMMAND_LINE, LAUNCHED_BY
 from kb_pipeline.defs.resources import KnowledgeBaseResource
+from kb_pipeline.defs.tags import COMMAND_LINE, LAUNCHED_BY
 from kb_pipeline.pipeline import intake
 from kb_pipeline.store.ledger.lease import acquire, release
 from kb_pipeline.store.ledger.sources import Brake

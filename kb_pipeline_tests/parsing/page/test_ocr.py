@@ -19,8 +19,8 @@ from kb_pipeline.core.errors import NoText
 from kb_pipeline.core.media_type import PDF
 from kb_pipeline.parsing import parse
 from kb_pipeline.parsing.options import ParseOptions, Strategy, reading_with
-from kb_pipeline.parsing.page.ocr import frames
-from kb_pipeline.parsing.page.pages import LARGEST, Picture
+from kb_pipeline.parsing.page.ocr import LARGEST, frames
+from kb_pipeline.parsing.page.pages import Picture
 from kb_pipeline.parsing.page.pictures import Pictures
 from kb_pipeline_tests.parsing.pdf.test_pdf import pdf
 

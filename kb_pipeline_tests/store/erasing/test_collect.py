@@ -14,6 +14,7 @@ from kb_pipeline.store.erasing.collect import Collected, collect
 from kb_pipeline.store.ledger.lease import Lease
 from kb_pipeline_tests.support.faulting import once_at, run_killed
 from kb_pipeline_tests.support.lines import LineSource
+from kb_pipeline_tests.support.statements import after_statement
 
 STAGES = {"parse": 1, "chunk": 1, "mask": 1, "embed": 1}
 
@@ -181,6 +182,25 @@ def test_what_a_run_is_about_to_name_is_left_alone(source: LineSource, dsn: str,
         assert run(source).by_stage == {"chunk": 1, "mask": 1, "embed": 1}
         assert other.run("parse").reused == 1
     assert run(source) == Collected()
+    assert objects(source) == named(source)
+
+
+def test_what_a_run_names_just_before_it_is_locked_is_left_alone(
+    source: LineSource, dsn: str, take: Callable[..., Lease]
+) -> None:
+    """The statement that locked the row began before the run had named it, and saw it as garbage."""
+    other = garbage_of_one(source, dsn, take)
+    (task,) = next(other.ledger("parse").pending(other.stage("parse")))
+
+    def name_it() -> None:
+        other.connection.execute(
+            "INSERT INTO kb.stage_state (document_id, stage, stage_key, fingerprint, status)"
+            " VALUES (%s, 'parse', 'k', %s, 'ok')",
+            (task.document_id, task.fingerprint),
+        )
+
+    with other.connection, after_statement(source.connection, "FOR UPDATE SKIP LOCKED", name_it):
+        assert run(source).by_stage == {"chunk": 1, "mask": 1, "embed": 1}
     assert objects(source) == named(source)
 
 

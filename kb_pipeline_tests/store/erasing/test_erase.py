@@ -6,18 +6,18 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from psycopg import sql
 
 from kb_pipeline.core.contracts import ArtifactRef
 from kb_pipeline.core.errors import LeaseLost, NotFound
 from kb_pipeline.core.identity import document_id, sha256_hex
 from kb_pipeline.settings import ChunkingSettings
-from kb_pipeline.store.database import Connection, connect
+from kb_pipeline.store.database import connect
 from kb_pipeline.store.erasing.collect import collect
 from kb_pipeline.store.erasing.erase import Erased, forget, remove_source
 from kb_pipeline.store.ledger.lease import Lease
 from kb_pipeline.store.objects.artifacts import read_table
 from kb_pipeline_tests.store.erasing.test_collect import objects, wait_until_blocked
+from kb_pipeline_tests.store.ledger_rows import rows_as_text
 from kb_pipeline_tests.support.faulting import once_at, run_killed
 from kb_pipeline_tests.support.lines import LineSource
 
@@ -27,13 +27,6 @@ CANARY = "canary-5e7a"
 def forget_one(source: LineSource, name: str) -> Erased:
     of = document_id(source.lease.source_system, f"{name}.txt")
     return forget(source.connection, source.store, source.lease, of)
-
-
-def rows_as_text(connection: Connection) -> Iterator[str]:
-    """Every row of every table of schema kb, with the table's name before it."""
-    for (table,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'kb'").fetchall():
-        for (row,) in connection.execute(sql.SQL("SELECT t::text FROM kb.{} t").format(sql.Identifier(table))):
-            yield f"{table} {row}"
 
 
 def artifacts_as_text(source: LineSource) -> Iterator[str]:
@@ -68,7 +61,8 @@ def test_no_trace_of_a_forgotten_document_is_left(source: LineSource) -> None:
     source.sync()
     needles = with_a_past(source, "secret")
     source.connection.execute(
-        "UPDATE kb.document SET attributes = '{\"author\": \"canary-5e7a\"}' WHERE key ~ 'secret'"
+        "UPDATE kb.document SET display_name = 'canary-5e7a', attributes = '{\"author\": \"canary-5e7a\"}'"
+        " WHERE key ~ 'secret'"
     )
     source.connection.execute("INSERT INTO kb.hint (source_system, key) VALUES ('hr', 'secret.txt')")
     versions = (
@@ -93,6 +87,11 @@ def test_no_trace_of_a_forgotten_document_is_left(source: LineSource) -> None:
 def test_a_sync_does_not_bring_it_back(source: LineSource) -> None:
     source.write(a="one", b="two")
     source.sync()
+    source.connection.execute(
+        "UPDATE kb.document SET display_name = 'a name', display_policy = 'policy', version_id = 'v',"
+        " settled_key = 'k', access_groups = '{staff}', attributes = '{\"author\": \"somebody\"}', attempts = 1,"
+        " retry_at = now() WHERE key = 'a.txt'"
+    )
     forget_one(source, "a")
     source.worked.clear()
     source.sync()
@@ -101,10 +100,18 @@ def test_a_sync_does_not_bring_it_back(source: LineSource) -> None:
     assert source.worked == []
     assert source.published() == {"b": ["two"]}
     tombstone = source.connection.execute(
-        "SELECT key = document_id, display_name, etag, size, content_hash, media_type, modified_at, attributes::text,"
-        " deleted_at IS NOT NULL FROM kb.document WHERE forgotten_at IS NOT NULL"
+        "SELECT to_jsonb(d) FROM kb.document d WHERE forgotten_at IS NOT NULL"
     ).fetchall()
-    assert tombstone == [(True, None, None, None, None, None, None, "{}", True)]
+    ((said,),) = tombstone
+    of = document_id("hr", "a.txt")
+    assert {name: value for name, value in said.items() if not name.endswith("_at")} == {
+        "document_id": of, "key": of, "source_system": "hr", "access_groups": [], "attributes": {}, "attempts": 0,
+        **dict.fromkeys(("display_name", "display_policy", "etag", "version_id", "size")),
+        **dict.fromkeys(("media_type", "content_hash", "settled_key")),
+    }  # fmt: skip
+    assert {name for name, value in said.items() if name.endswith("_at") and value} == {
+        "first_seen_at", "deleted_at", "forgotten_at",
+    }  # fmt: skip
 
 
 def test_what_another_document_uses_stays_and_is_said(source: LineSource, take: Callable[..., Lease]) -> None:
@@ -114,7 +121,10 @@ def test_what_another_document_uses_stays_and_is_said(source: LineSource, take: 
     source.write(a="one\ntwo")
     source.sync()
     erased = forget_one(source, "a")
-    assert (erased.copies, erased.kept, erased.objects) == (1, 4, {})
+    assert (erased.copies, erased.kept) == (1, 4)
+    assert erased.objects == {"clear": 1, "masked": 1}, (
+        "two turns of a worker had made equal chunks; no row names these"
+    )
     assert other.published() == {"copy": ["one", "two"], "tail": ["one", "two"]}
     other.worked.clear()
     other.sync()
@@ -172,11 +182,88 @@ def test_only_what_the_leases_source_has_and_only_under_the_lease(
     with pytest.raises(NotFound):
         forget(source.connection, source.store, other.lease, document_id("hr", "a.txt"))
     source.connection.execute("UPDATE kb.source_lease SET token = token + 1 WHERE source_system = 'hr'")
+    before = sorted(rows_as_text(source.connection)), objects(source)
     with pytest.raises(LeaseLost):
         forget_one(source, "a")
     with pytest.raises(LeaseLost):
         remove_source(source.connection, source.store, source.lease)
-    assert source.published() == {"a": ["one"]}
+    assert (sorted(rows_as_text(source.connection)), objects(source)) == before
+
+
+@pytest.mark.parametrize(
+    ("point", "left"),
+    [("erase.hidden", {"artifact", "document_version"}), ("erase.artifacts_committed", {"document_version"})],
+)
+def test_who_loses_the_lease_half_way_erases_no_more(source: LineSource, point: str, left: set[str]) -> None:
+    source.write(a="one")
+    source.sync()
+
+    def lose_the_lease() -> None:
+        source.connection.execute("UPDATE kb.source_lease SET token = token + 1")
+
+    with pytest.raises(LeaseLost), once_at(point, lose_the_lease):
+        forget_one(source, "a")
+    tables = {row.split()[0] for row in rows_as_text(source.connection)}
+    assert tables & {"artifact", "document_version"} == left
+    assert len(objects(source)) == (4 if "artifact" in left else 0)
+    source.connection.execute("UPDATE kb.source_lease SET token = token - 1")
+    forget_one(source, "a")
+    assert "document_version" not in {row.split()[0] for row in rows_as_text(source.connection)}
+
+
+def test_who_loses_the_lease_while_a_source_is_removed_keeps_its_last_rows(source: LineSource) -> None:
+    source.write(a="one")
+    source.sync()
+    source.connection.execute("INSERT INTO kb.hint (source_system, key) VALUES ('hr', 'never seen')")
+
+    def lose_the_lease() -> None:
+        source.connection.execute("UPDATE kb.source_lease SET token = token + 1")
+
+    with pytest.raises(LeaseLost), once_at("erase.finished", lose_the_lease):
+        remove_source(source.connection, source.store, source.lease)
+    assert {"hint", "source_lease"} <= {row.split()[0] for row in rows_as_text(source.connection)}
+
+
+def test_what_only_documents_that_are_half_erased_have_goes_with_the_next_of_them(source: LineSource) -> None:
+    """Forgetting the first was ended before its artifacts went; whoever forgets the second does not wait for that."""
+    source.write(a=f"{CANARY} one", b=f"{CANARY} one")
+    source.sync()
+    assert run_killed(lambda: forget_one(source, "a"), 0) == "erase.hidden"
+    assert forget_one(source, "b").kept == 0
+    assert objects(source) == set()
+
+
+def test_what_only_a_source_that_is_half_removed_has_goes_with_the_next_document(
+    source: LineSource, take: Callable[..., Lease]
+) -> None:
+    other = LineSource(source.connection, source.store, take(source="wiki"))
+    for lines in (source, other):
+        lines.write(a=f"{CANARY} one")
+        lines.sync()
+    assert run_killed(lambda: remove_source(other.connection, other.store, other.lease), 0) == "erase.source_marked"
+    assert forget_one(source, "a").kept == 0
+    assert objects(source) == set()
+
+
+def test_a_chain_of_artifacts_is_cut_from_its_end_whatever_ends_it(
+    source: LineSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call is ended after one artifact. What is left is found from the bytes on: were an old version's first
+    artifact to go first, nothing would lead to the others."""
+    monkeypatch.setattr("kb_pipeline.store.erasing.erase.BATCH", 1)
+    needles = with_a_past(source, "secret")
+    order = ["embed", "mask", "chunk", "parse"]
+    gone: list[str] = []
+    before = objects(source)
+    while run_killed(lambda: forget_one(source, "secret"), 2) == "erase.artifacts_committed":
+        (path,) = before - objects(source)
+        gone.append(path.split("/")[2])
+        before = objects(source)
+    assert gone == sorted(gone, key=order.index)
+    assert len(gone) == 9
+    forget_one(source, "secret")
+    assert traces_of(source, *needles) == []
+    assert objects(source) == set()
 
 
 def test_who_is_about_to_use_an_artifact_keeps_it(source: LineSource, dsn: str, take: Callable[..., Lease]) -> None:

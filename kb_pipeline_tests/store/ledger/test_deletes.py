@@ -98,6 +98,31 @@ def test_a_deleted_document_leaves_every_table_in_one_step(source: LineSource) -
     assert rows == [(True, True, 0)]
 
 
+def test_a_version_keeps_the_time_when_it_was_first_withdrawn_and_one_never_published_has_none(
+    source: LineSource,
+) -> None:
+    def withdrawn() -> list[object]:
+        rows = source.connection.execute("SELECT withdrawn_at FROM kb.document_version ORDER BY seen_at")
+        return [row[0] for row in rows]
+
+    source.write(a="one")
+    source.sync()
+    source.write(a=None)
+    source.sync()
+    (first,) = withdrawn()
+    assert first
+    source.write(a="two")
+    source.sync()
+    source.write(a="three")
+    source.observe()  # seen, and deleted before any stage came to it
+    source.write(a=None)
+    source.sync()
+    one, two, three = withdrawn()
+    assert one == first
+    assert two not in (None, first)
+    assert three is None
+
+
 def test_a_crash_between_two_batches_of_deletes_leaves_each_document_whole_or_gone(
     source: LineSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from kb_pipeline.core.identity import document_id
 from kb_pipeline.pipeline.catalogue import raw_prefix
 from kb_pipeline.sources.reconciling import Reconciled, reconcile
 from kb_pipeline.store.database import connect
+from kb_pipeline.store.erasing.erase import forget
 from kb_pipeline.store.ledger.hints import add_hints, due_hints
 from kb_pipeline.store.ledger.listings import Listing
 from kb_pipeline.store.objects.object_store import ObjectInfo, ObjectStore
@@ -88,22 +90,82 @@ def test_a_key_that_came_and_went_before_anyone_looked_is_forgotten(source: Line
     assert hints(source) == {"a": False}
 
 
+def while_listing(monkeypatch: pytest.MonkeyPatch, action: Callable[[], None]) -> None:
+    """From now on a listing shows what was there before `action`, which happens before it ends."""
+    real = ObjectStore.list
+
+    def slow(store: ObjectStore, prefix: str) -> Iterator[ObjectInfo]:
+        found = list(real(store, prefix))
+        action()
+        return iter(found)
+
+    monkeypatch.setattr(ObjectStore, "list", slow)
+
+
+def test_a_key_found_gone_after_the_listing_began_still_waits_for_its_delete(
+    source: LineSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The listing shows it as the ledger has it, and is older than what was found by asking for it."""
+    source.write(a="one", b="two")
+    source.sync()
+
+    def delete_and_notify() -> None:
+        source.write(a=None)
+        add_hints(source.connection, [("hr", "a.txt")])
+        source.look()
+
+    while_listing(monkeypatch, delete_and_notify)
+    listed(source, full=True)
+    assert hints(source) == {"a": True}
+
+
+def test_a_notification_that_came_after_the_listing_began_stays_although_it_lacks_the_key(
+    source: LineSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.write(a="one")
+    source.sync()
+
+    def write_and_notify() -> None:
+        source.write(late="came while the source was listed")
+        add_hints(source.connection, [("hr", "late.txt")])
+
+    while_listing(monkeypatch, write_and_notify)
+    listed(source, full=True)
+    assert hints(source) == {"late": False}
+
+
+def test_no_listing_writes_the_key_of_a_forgotten_document_down_again(source: LineSource) -> None:
+    source.write(a="one", b="two")
+    source.sync()
+    forget(source.connection, source.store, source.lease, document_id("hr", "a.txt"))
+    source.write(b="two and more")
+    for rehash in (False, True):
+        listed(source, rehash=rehash)
+        assert hints(source) == {"b": False}
+
+
+def test_keys_are_looked_at_in_the_order_in_which_they_came(source: LineSource) -> None:
+    add_hints(source.connection, [("hr", f"{name}.txt") for name in "abc"])
+    source.connection.execute(
+        "UPDATE kb.hint SET received_at = now() - make_interval(mins => ascii(key))"  # c came before b, and b before a
+    )
+    assert [hint.key for hint in due_hints(source.connection, "hr", 1)] == ["c.txt"]
+    assert [hint.key for hint in due_hints(source.connection, "hr", 3)] == ["c.txt", "b.txt", "a.txt"]
+
+
 def test_a_document_recorded_after_the_listing_began_is_not_taken_for_gone(
     source: LineSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A listing takes time: what a notification brought meanwhile is newer than it."""
     source.write(a="one")
     source.sync()
-    real = ObjectStore.list
 
-    def slow(store: ObjectStore, prefix: str) -> Iterator[ObjectInfo]:
-        found = list(real(store, prefix))
+    def write_and_look() -> None:
         source.write(late="came while the source was listed")
         add_hints(source.connection, [("hr", "late.txt")])
         source.look()
-        return iter(found)
 
-    monkeypatch.setattr(ObjectStore, "list", slow)
+    while_listing(monkeypatch, write_and_look)
     listed(source, full=True)
     assert hints(source) == {}
 

@@ -26,9 +26,7 @@ def holds(connection: Connection, lease: Lease) -> bool:
 
 def pause(lease: Lease) -> None:
     """What a suspended or starved process does: it renews nothing."""
-    lease._stop.set()
-    assert lease._thread
-    lease._thread.join(5)
+    lease.stop()
 
 
 def test_it_is_taken_again_by_its_holder_alone(take: Callable[..., Lease], connection: Connection) -> None:
@@ -59,6 +57,40 @@ def test_the_second_gives_up_although_the_first_sleeps_in_the_middle_of_a_commit
         with pytest.raises(SourceBusy):
             acquire(dsn, "hr", "second", wait_seconds=1.5, ttl_seconds=60, on_wait=lambda _: None)
     assert holds(connection, first)
+
+
+def connections(connection: Connection) -> int:
+    """How many this test's database has, but for this one."""
+    row = connection.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    ).fetchone()
+    return row[0] if row else 0
+
+
+@pytest.mark.parametrize("ending", [ValueError, KeyboardInterrupt])
+def test_who_stops_waiting_leaves_no_connection(
+    take: Callable[..., Lease], dsn: str, connection: Connection, ending: type[BaseException]
+) -> None:
+    take("first")
+    before = connections(connection)
+
+    def stop(_: str) -> None:
+        assert connections(connection) == before + 1
+        raise ending
+
+    with pytest.raises(ending) as caught:  # it keeps the frames: nothing is closed for want of a reference
+        acquire(dsn, "hr", "second", wait_seconds=60, ttl_seconds=60, on_wait=stop)
+    assert settles(lambda: connections(connection) == before), caught
+
+
+def settles(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Whether it comes true: a server notices the end of a connection a moment later."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_the_second_goes_on_when_the_first_has_ended(dsn: str, connection: Connection) -> None:
@@ -127,6 +159,21 @@ def test_a_run_that_died_is_taken_over_long_before_its_lease_expires(
     assert holds(connection, take("next"))
 
 
+def test_a_process_number_that_is_in_use_again_keeps_no_dead_run_alive(
+    take: Callable[..., Lease], connection: Connection
+) -> None:
+    """The backend with that number began after the last heartbeat: it is another's."""
+    pause(take("dead", ttl=3600))
+    connection.execute(
+        "UPDATE kb.source_lease SET backend_pid = pg_backend_pid(),"
+        " heartbeat_at = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"
+        " - make_interval(secs => %s)",
+        (leases.DEAD_AFTER_SECONDS + 1,),
+    )
+    assert holders(connection) == {}
+    assert holds(connection, take("next"))
+
+
 def test_a_run_that_is_only_slow_is_not_taken_for_dead(take: Callable[..., Lease], connection: Connection) -> None:
     """Its heartbeat is late, but its connection is there."""
     take("slow", ttl=3600)
@@ -152,6 +199,9 @@ def test_a_lost_connection_is_replaced_and_the_lease_kept(
         assert time.monotonic() < deadline, "the lease's thread has not connected again"
         time.sleep(0.05)
     assert holds(connection, lease)
+    assert connection.execute(
+        "SELECT application_name FROM pg_stat_activity JOIN kb.source_lease ON pid = backend_pid"
+    ).fetchone() == ("kb_pipeline",), "people find it under its name, as the first one"
 
 
 def test_of_many_that_ask_at_once_one_gets_it(dsn: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kb_pipeline.core.errors import ArtifactDamaged, ObjectStoreUnavailable, ObjectUnavailable, TransientError
+from kb_pipeline.sources.folder import Rules
 from kb_pipeline.sources.mirror import mirror
 from kb_pipeline.store.objects import object_store
 from kb_pipeline.store.objects.artifacts import ArtifactRef, read_table
@@ -127,5 +128,5 @@ def test_a_file_that_cannot_be_stored_does_not_keep_the_others_from_it(
     for name in ("bad.md", "good.md"):
         (tmp_path / name).write_text(name)
     proxy.fail(500, "bad.md")
-    report = mirror(store, tmp_path, "raw/wiki", {})
+    report = mirror(store, tmp_path, "raw/wiki", Rules(known={}))
     assert (report.uploaded, report.failed) == (1, ["bad.md"])

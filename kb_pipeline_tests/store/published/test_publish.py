@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from pgvector.psycopg import register_vector
 
 from kb_pipeline.core import identity
-from kb_pipeline.core.contracts import Box, MaskedChunk, MaskedText
+from kb_pipeline.core.contracts import Box, MaskedChunk, MaskedText, Outcome, StageName, Task
 from kb_pipeline.core.errors import LeaseLost
 from kb_pipeline.store.database import Connection, connect
-from kb_pipeline.store.published.publish import chunk_rows, difference, stored_rows
+from kb_pipeline.store.published.publish import Rows, chunk_rows, difference, stored_rows
 from kb_pipeline.store.views import overview
+from kb_pipeline_tests.store.ledger_rows import rows_as_text
 from kb_pipeline_tests.support.lines import MASKING, LineSource, masked_chunks, vectors_of
 
 TABLE = "vector_m_8"
@@ -28,6 +29,18 @@ def row_versions(source: LineSource) -> dict[str, tuple[str, str]]:
         "SELECT c.content, c.xmin::text, v.xmin::text FROM kb.chunk c JOIN kb.vector_m_8 v USING (chunk_id)"
     )
     return {content: (chunk, vector) for content, chunk, vector in rows}
+
+
+BEFORE_PUBLISH: tuple[StageName, ...] = ("parse", "chunk", "mask", "embed")
+
+
+def to_publish(source: LineSource) -> Task:
+    """Run every stage before publish; the only document's task for publish."""
+    source.observe()
+    for stage in BEFORE_PUBLISH:
+        source.run(stage)
+    (task,) = next(source.ledger("publish").pending(source.stage("publish")))
+    return task
 
 
 rows = st.dictionaries(st.sampled_from("abcdef"), st.fixed_dictionaries({"ordinal": st.integers(0, 3)}))
@@ -54,7 +67,8 @@ def test_equal_texts_in_a_document_have_ids_of_their_own_that_an_insertion_above
 
 
 def test_the_vector_of_a_chunk_is_that_of_its_text(source: LineSource) -> None:
-    source.write(a="one\ntwo", b="two")
+    assert identity.text_hash("one") < identity.text_hash("two"), "vectors given out in order of hashes must be wrong"
+    source.write(a="two\none", b="two")
     source.sync()
     register_vector(source.connection)
     stored = source.connection.execute(
@@ -140,6 +154,15 @@ def test_a_deleted_document_is_withdrawn_and_comes_back_without_a_model_call(sou
     assert overview.published_rows(source.connection, "hr", TABLE) == (2, 2, 2)
 
 
+def test_the_view_for_people_shows_nothing_of_a_deleted_document(source: LineSource) -> None:
+    """Not even if its rows are still there."""
+    source.write(a="one", b="two")
+    source.sync()
+    source.connection.execute("UPDATE kb.document SET deleted_at = now() WHERE key = 'a.txt'")
+    assert source.connection.execute("SELECT content FROM kb.chunk ORDER BY content").fetchall() == [("one",), ("two",)]
+    assert source.connection.execute("SELECT content FROM kb.knowledge_chunks").fetchall() == [("two",)]
+
+
 def test_a_tightened_policy_withdraws_what_it_could_not_be_applied_to(source: LineSource) -> None:
     source.write(bad="REFUSED $", good="costs $", plain="no amount")
     source.sync()
@@ -174,6 +197,38 @@ def test_published_versions_are_on_record(source: LineSource) -> None:
         "SELECT content_hash, published_at IS NOT NULL FROM kb.document_version ORDER BY seen_at"
     ).fetchall()
     assert recorded == [(identity.sha256_hex(text.encode()), True) for text in ("one", "two")]
+
+
+def test_a_version_that_was_seen_and_not_parsed_yet_is_not_on_record_as_published(source: LineSource) -> None:
+    source.write(a="one")
+    to_publish(source)
+    source.write(a="two")
+    source.observe()
+    source.run("publish")
+    assert source.published() == {"a": ["one"]}
+    recorded = source.connection.execute(
+        "SELECT content_hash, published_at IS NOT NULL FROM kb.document_version ORDER BY seen_at"
+    ).fetchall()
+    assert recorded == [(identity.sha256_hex(b"one"), True), (identity.sha256_hex(b"two"), False)]
+
+
+def test_a_heading_that_is_renamed_is_found_by_its_new_words_alone(source: LineSource) -> None:
+    """The text sent to the model holds no headings here (prefix_section_path): the passage keeps its id."""
+
+    def found(word: str) -> list[tuple[str]]:
+        return source.connection.execute(
+            "SELECT content FROM kb.chunk WHERE lexemes @@ plainto_tsquery('simple', %s)", (word,)
+        ).fetchall()
+
+    source.write(a="one")
+    task, publisher = to_publish(source), source.publisher()
+    for heading, other in (("holidays", "absence"), ("absence", "holidays")):
+        text = MaskedText("one")
+        chunk = MaskedChunk(0, text, text, identity.text_hash(text), section_path=(MaskedText(heading),))
+        chunks = chunk_rows(task.document_id, [chunk])
+        ready = Rows(chunks, dict(zip(chunks, vectors_of(["one"]), strict=True)))
+        publisher.commit(source.stage("publish"), [Outcome(task, "ok", output_hash=heading, rows=1, payload=ready)])
+        assert (found(heading), found(other)) == ([("one",)], [])
 
 
 def test_a_reader_sees_the_old_version_or_the_new_at_every_instant(source: LineSource, dsn: str) -> None:
@@ -212,6 +267,50 @@ def test_who_lost_the_lease_publishes_nothing(source: LineSource) -> None:
     source.connection.execute("UPDATE kb.source_lease SET token = token + 1")
     with pytest.raises(LeaseLost):
         source.run("publish")
+    assert source.published() == {}
+
+
+def test_who_lost_the_lease_at_the_last_moment_commits_nothing(source: LineSource) -> None:
+    """After the withdrawals, which look at the lease themselves."""
+    source.write(a="one")
+    task, publisher, stage = to_publish(source), source.publisher(), source.stage("publish")
+    outcomes = list(publisher.run([task]))
+    source.connection.execute("UPDATE kb.source_lease SET token = token + 1")
+    before = sorted(rows_as_text(source.connection))
+    with pytest.raises(LeaseLost):
+        publisher.commit(stage, outcomes)
+    assert sorted(rows_as_text(source.connection)) == before
+    source.connection.execute("UPDATE kb.source_lease SET token = token - 1")
+    publisher.commit(stage, outcomes)
+    assert source.published() == {"a": ["one"]}
+
+
+def test_more_documents_are_withdrawn_than_one_transaction_takes(
+    source: LineSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kb_pipeline.store.published.publish.WITHDRAWN_AT_ONCE", 2)
+    source.write(**{f"bad{n}": f"REFUSED $ {n}" for n in range(5)}, good="costs $")
+    source.sync()
+    source.settings = MASKING
+    source.run("mask")
+    scope = [identity.document_id("hr", f"bad{n}.txt") for n in range(3)]
+    assert source.publisher().withdraw_unmasked(source.stage("publish"), scope) == 3
+    assert set(source.published()) == {"bad3", "bad4", "good"}
+    assert source.publisher().withdraw_unmasked(source.stage("publish"), None) == 2
+    assert source.published() == {"good": ["costs $"]}
+
+
+def test_who_lost_the_lease_withdraws_nothing(source: LineSource) -> None:
+    source.write(bad="REFUSED $")
+    source.sync()
+    source.settings = MASKING
+    source.run("mask")
+    source.connection.execute("UPDATE kb.source_lease SET token = token + 1")
+    with pytest.raises(LeaseLost):
+        source.publisher().withdraw_unmasked(source.stage("publish"), None)
+    assert source.published() == {"bad": ["REFUSED $"]}
+    source.connection.execute("UPDATE kb.source_lease SET token = token - 1")
+    assert source.publisher().withdraw_unmasked(source.stage("publish"), None) == 1
     assert source.published() == {}
 
 

@@ -6,9 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kb_pipeline.core.errors import SettingsError
+from kb_pipeline.core.errors import LeaseLost, SettingsError
+from kb_pipeline.core.identity import model_key
 from kb_pipeline.store.database import Connection, connect
-from kb_pipeline.store.published.spaces import Space, active_space, build_index, ensure_space, lacks_index, space_id
+from kb_pipeline.store.published.spaces import (
+    Space,
+    active_space,
+    build_index,
+    ensure_space,
+    lacks_index,
+    native_dimension,
+    space_id,
+)
+from kb_pipeline_tests.support.lines import DIMENSION, LineSource
 
 
 def ensure(
@@ -65,6 +75,20 @@ def test_more_dimensions_than_the_model_has_are_refused(connection: Connection) 
     assert active_space(connection) is None
 
 
+def test_a_model_of_more_dimensions_than_an_index_takes_is_refused_before_anything_is_made(
+    connection: Connection,
+) -> None:
+    def of_5000(dimension: int | None) -> Space:
+        return ensure_space(
+            connection, model="large", revision="", instruction="", native_dimension=5000, dimension=dimension
+        )
+
+    with pytest.raises(SettingsError, match=r"vectors of 5000.*at most 4000.*embedding\.dimension"):
+        of_5000(None)
+    assert active_space(connection) is None
+    assert of_5000(4000).dimension == 4000
+
+
 def test_the_index_is_built_once(connection: Connection) -> None:
     space = ensure(connection)
     assert lacks_index(connection, space)
@@ -84,3 +108,47 @@ def test_the_view_for_people_shows_no_raw_key_and_no_vector(connection: Connecti
     names = {column.name for column in columns or []}
     assert {"content", "source_file", "section_path", "page_start"} <= names
     assert names.isdisjoint({"key", "embedding", "content_hash", "etag"})
+
+
+@pytest.fixture
+def embedded(source: LineSource) -> LineSource:
+    """Two documents with vectors, and nothing published."""
+    source.write(a="one", b="two")
+    source.observe()
+    for stage in ("parse", "chunk", "mask", "embed"):
+        source.run(stage)  # type: ignore[arg-type]
+    return source
+
+
+def vectors_kept(source: LineSource) -> list[str]:
+    """Where the artifacts with vectors lie that the ledger names."""
+    rows = source.connection.execute("SELECT uri FROM kb.artifact WHERE uri LIKE '%/embed/%' ORDER BY uri")
+    return [uri for (uri,) in rows]
+
+
+def own_dimension(source: LineSource) -> int | None:
+    return native_dimension(source.connection, source.store, source.lease, model_key("m", ""))
+
+
+@pytest.mark.parametrize("damaged", [0, 1])
+def test_the_models_own_dimension_is_that_of_an_artifact_that_can_be_read(embedded: LineSource, damaged: int) -> None:
+    embedded.store.put(vectors_kept(embedded)[damaged], b"cut short")
+    assert own_dimension(embedded) == DIMENSION
+
+
+def test_vectors_that_cannot_be_read_are_made_again(embedded: LineSource) -> None:
+    for uri in vectors_kept(embedded):
+        embedded.store.delete(uri)
+    assert own_dimension(embedded) is None
+    assert vectors_kept(embedded) == []
+    embedded.sync()
+    assert embedded.published() == {"a": ["one"], "b": ["two"]}
+
+
+def test_who_lost_the_lease_forgets_no_artifact(embedded: LineSource) -> None:
+    for uri in vectors_kept(embedded):
+        embedded.store.delete(uri)
+    embedded.connection.execute("UPDATE kb.source_lease SET token = token + 1")
+    with pytest.raises(LeaseLost):
+        own_dimension(embedded)
+    assert len(vectors_kept(embedded)) == 2

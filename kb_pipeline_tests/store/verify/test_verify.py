@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 from pgvector import HalfVector
@@ -10,11 +12,13 @@ from pgvector.psycopg import register_vector
 from psycopg.pq import TransactionStatus
 
 from kb_pipeline.core import faults
+from kb_pipeline.core.errors import LeaseLost
 from kb_pipeline.core.identity import document_id
 from kb_pipeline.pipeline.catalogue import catalogue, chain_key, raw_prefix
 from kb_pipeline.store.database import connect
 from kb_pipeline.store.erasing.erase import remove_source
 from kb_pipeline.store.ledger.lease import Lease
+from kb_pipeline.store.objects.object_store import ObjectStore
 from kb_pipeline.store.verify import (
     Expected,
     Problem,
@@ -26,8 +30,11 @@ from kb_pipeline.store.verify import (
     verify_objects,
 )
 from kb_pipeline.store.verify.checks import LEDGER, SPACE, WHOLE
+from kb_pipeline.store.verify.problems import Repair
+from kb_pipeline_tests.store.ledger_rows import rows_as_text
 from kb_pipeline_tests.support.faulting import run_killed
 from kb_pipeline_tests.support.lines import MASKING, LineSource, vectors_of
+from kb_pipeline_tests.support.statements import after_statement
 
 
 def expected(source: LineSource, removed: bool = False) -> Expected:
@@ -392,3 +399,50 @@ def test_a_run_beside_it_looks_like_no_problem(sound: LineSource, dsn: str) -> N
     assert [
         p.check for problems in seen for p in problems if p.check not in ("unlisted-changes", "orphaned-objects")
     ] == []
+
+
+def test_a_run_that_commits_between_two_questions_looks_like_no_problem(sound: LineSource, dsn: str) -> None:
+    """Parsing has work left when that is asked; when it is asked what is settled, a run has done it all. Only one
+    snapshot makes that one answer."""
+    sound.write(a="one\nnew")
+    sound.observe()
+    with connect(dsn) as elsewhere:
+        looking = LineSource(elsewhere, sound.store, sound.lease, sound.settings)
+        with after_statement(elsewhere, "SELECT i.document_id", sound.run_stages):
+            assert verify(elsewhere, [expected(looking)], whole=True) == []
+        assert sound.published()["a"] == ["one", "new"]
+
+
+def test_a_document_that_a_run_changes_while_its_artifacts_are_read_is_left_out(
+    sound: LineSource, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, turn, done = ObjectStore.get, threading.Lock(), False
+
+    def get(store: ObjectStore, path: str) -> bytes:
+        nonlocal done
+        if store is sound.store:
+            with turn:  # readers that come meanwhile wait: what they get is what was there before
+                if not done:
+                    done = True
+                    run.sync()
+        return read(store, path)
+
+    with connect(dsn) as elsewhere:
+        run = LineSource(elsewhere, ObjectStore(sound.store.config), sound.lease, sound.settings)
+        run.write(a="one\nnew\nthree")
+        monkeypatch.setattr(ObjectStore, "get", get)
+        assert list(verify_deep(sound.connection, sound.store, expected(sound))) == []
+    assert done
+    assert sound.published()["a"] == ["one", "new", "three"]
+
+
+@pytest.mark.parametrize("mending", sorted(set(get_args(Repair)) - {"", "sweep", "release"}))
+def test_who_lost_the_lease_mends_nothing(sound: LineSource, mending: Repair) -> None:
+    of = document_id("hr", "a.txt")
+    items = (artifact_uri(sound, "mask"),) if mending == "rework" else ()
+    problem = Problem("any", "hr", "a.txt", "is not as it must be", True, of, mending, items)
+    execute(sound, "UPDATE kb.source_lease SET token = token + 1")
+    before = sorted(rows_as_text(sound.connection))
+    with pytest.raises(LeaseLost):
+        mend(sound, [problem])
+    assert sorted(rows_as_text(sound.connection)) == before

@@ -58,11 +58,11 @@ def test_a_deleted_document_leaves_the_quarantine(filled: LineSource) -> None:
 
 
 def test_statistics_of_the_current_artifacts_add_up(filled: LineSource) -> None:
-    assert overview.stats(filled.connection, "hr", "mask") == {"lines": 3}
-    assert overview.stats(filled.connection, "hr", "parse") == {"lines": 4}
+    assert overview.stats(filled.connection, "hr", "mask") == {"tokens": 11, "masked": 0}
+    assert overview.stats(filled.connection, "hr", "parse") == {"characters": 18}, "REFUSED was parsed"
     assert overview.stats(filled.connection, "wiki", "mask") == {}
     ((of,),) = filled.connection.execute("SELECT document_id FROM kb.document WHERE key = 'b.txt'").fetchall()
-    assert overview.stats(filled.connection, "hr", "mask", [of]) == {"lines": 1}
+    assert overview.stats(filled.connection, "hr", "mask", [of]) == {"tokens": 5, "masked": 0}
     assert overview.stats(filled.connection, "hr", "mask", []) == {}
 
 

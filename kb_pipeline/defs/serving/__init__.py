@@ -1,0 +1,1 @@
+"""The Dagster UI, guarded, and the processes of `kb dev`."""
