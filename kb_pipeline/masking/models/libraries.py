@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from kb_pipeline.core.errors import MissingExtra
+from kb_pipeline.core.errors import INSTALL_MODELS, MissingExtra
 
 # (label, start, end, score)
 Named = tuple[str, int, int, float]
@@ -53,7 +53,7 @@ class Transformers:
         except ImportError:
             raise MissingExtra(
                 "masking_models names a model for transformers, and the packages transformers and torch are not there.",
-                "pip install 'kb_pipeline[local]'",
+                INSTALL_MODELS,
             ) from None
         logging.disable_progress_bar()
         model = AutoModelForTokenClassification.from_pretrained(folder, local_files_only=True)
