@@ -67,7 +67,7 @@ start_server() {
             --device cpu --attention-backend torch_native --dtype float32 --host 127.0.0.1 --port "$port" \
             --disable-radix-cache --chunked-prefill-size -1 --mem-fraction-static 0.3 --max-total-tokens 20000 \
             --enable-tokenizer-batch-encode --sleep-on-idle --enable-metrics \
-            --json-model-override-args '{"matryoshka_dimensions": [8, 16, 32, 64, 128]}'
+            --json-model-override-args '{"matryoshka_dimensions": [8, 16, 32, 64, 512]}'
     ) >"$work/server.log" 2>&1 &
     server=$!
 }

@@ -1,4 +1,6 @@
-"""The servers that the contract suite runs over: ours always, a real SGLang when its address is given."""
+"""The servers that the contract suite runs over: ours with all-MiniLM-L6-v2 in onnxruntime, ours with a tiny model in
+torch where the extra `models` is installed, and a real SGLang over that model when its address is given.
+"""
 
 import json
 import socket
@@ -16,13 +18,16 @@ import numpy as np
 import pytest
 
 from kb_pipeline.embedding.client import EmbeddingClient
+from kb_pipeline.local.embedding_model import find_model
+from kb_pipeline.settings import DEFAULT_MODEL
 from kb_pipeline_tests.contract import tiny_model
 from kb_pipeline_tests.support.databases import new_database, server_dsn
+from kb_pipeline_tests.support.extras import HAS_MODELS, WHY_NOT, needs_models
 
 __all__ = ["new_database", "server_dsn"]  # fixtures
 
 MODEL = "qwen3-embedding-tiny"
-DIMENSIONS_ALLOWED = "8,16,32,64,128"  # 128 is above the model's 64, so that "greater than max" can be reached
+DIMENSIONS_ALLOWED = "8,16,32,64,512"  # 512 is above both models' own, so that "greater than max" can be reached
 READY_SECONDS = 120
 
 
@@ -33,11 +38,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server over the tiny model, and the folder of that model."""
+    """A running server, and what is known of its model: the folder, how many numbers a vector has, the limit of tokens,
+    how many special tokens it adds."""
 
     url: str
     folder: Path
     model: str = MODEL
+    dimension: int = tiny_model.DIMENSION
+    context: int = tiny_model.CONTEXT
+    special_tokens: int = 1
 
     def post(self, body: object) -> tuple[int, dict]:
         """POST to /v1/embeddings as plain HTTP: status and JSON answer."""
@@ -98,13 +107,21 @@ def sglang_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
-@pytest.fixture(scope="session", params=["local", pytest.param("sglang", marks=pytest.mark.sglang)])
+MINILM = {"model": DEFAULT_MODEL, "dimension": 384, "context": 256, "special_tokens": 2}
+SERVERS = ("onnxruntime", pytest.param("torch", marks=needs_models), pytest.param("sglang", marks=pytest.mark.sglang))
+
+
+@pytest.fixture(scope="session", params=SERVERS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if request.param == "sglang":
         url = request.getfixturevalue("sglang_url")
         yield Server(url, Path(request.config.getoption("--sglang-model")))
         return
     folder = tmp_path_factory.mktemp("model")
+    if request.param == "onnxruntime":
+        with local_server(folder / "server.log", "--matryoshka", DIMENSIONS_ALLOWED) as url:
+            yield Server(url, find_model(DEFAULT_MODEL, None), **MINILM)
+        return
     tiny_model.write(folder)
     options = ("--model", MODEL, "--model-path", str(folder), "--matryoshka", DIMENSIONS_ALLOWED)
     with local_server(folder / "server.log", *options) as url:
@@ -119,24 +136,32 @@ def client(server: Server) -> Iterator[EmbeddingClient]:
 
 
 class Reference:
-    """The tiny model in plain transformers: last token's hidden state at unit length, one text at a time."""
+    """The server's model in plain transformers, one text at a time, at unit length: the mean of all hidden states for
+    all-MiniLM-L6-v2, the last token's for the tiny model."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, server: Server) -> None:
         from transformers import AutoModel, AutoTokenizer
 
-        self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self._model = AutoModel.from_pretrained(folder).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(server.folder)
+        self._model = AutoModel.from_pretrained(server.folder).eval()
+        self._mean = server.model == DEFAULT_MODEL
 
     def token_ids(self, text: str) -> list[int]:
-        """As the model sees it, end token included."""
+        """As the model sees it, special tokens included."""
         return self.tokenizer(text)["input_ids"]
+
+    @property
+    def end(self) -> int:
+        """The token that ends every text."""
+        return self.token_ids("a")[-1]
 
     def embed_ids(self, ids: list[int]) -> np.ndarray:
         import torch
 
         with torch.inference_mode():
-            last = self._model(input_ids=torch.tensor([ids])).last_hidden_state[0, -1].numpy()
-        return last / np.linalg.norm(last)
+            hidden = self._model(input_ids=torch.tensor([ids])).last_hidden_state[0].numpy()
+        vector = hidden.mean(axis=0) if self._mean else hidden[-1]
+        return vector / np.linalg.norm(vector)
 
     def embed(self, texts: list[str]) -> np.ndarray:
         return np.stack([self.embed_ids(self.token_ids(text)) for text in texts])
@@ -144,4 +169,6 @@ class Reference:
 
 @pytest.fixture(scope="session")
 def reference(server: Server) -> Reference:
-    return Reference(server.folder)
+    if not HAS_MODELS:
+        pytest.skip(WHY_NOT)
+    return Reference(server)

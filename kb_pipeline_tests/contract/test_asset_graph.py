@@ -12,10 +12,9 @@ from kb_pipeline.embedding.vectors import truncate_and_renormalise
 from kb_pipeline.knowledge_base import KnowledgeBase
 from kb_pipeline.pipeline.reports import SyncReport
 from kb_pipeline_tests.contract.conftest import Server
-from kb_pipeline_tests.contract.tiny_model import DIMENSION
 from kb_pipeline_tests.e2e.workspace import Workspace, write_files
 
-SERVED = 32  # of the model's 64: the table holds less than the artifacts do
+SERVED = 32  # of the model's 64 or 384: the table holds less than the artifacts do
 SETTINGS = """
 embedding:
   model: {model}
@@ -75,7 +74,7 @@ def _check_vectors(place: Workspace, base: KnowledgeBase, server: Server) -> Non
         status, answer = server.post({"model": server.model, "input": chunk.embed_text})
         assert status == 200
         native = np.asarray(answer["data"][0]["embedding"], dtype=np.float32)
-        assert native.shape == (DIMENSION,)
+        assert native.shape == (server.dimension,)
         assert kept[chunk.text_hash] == pytest.approx(native, abs=1e-3)  # float16
         assert served[chunk.text_hash] == pytest.approx(truncate_and_renormalise(native[None], SERVED)[0], abs=2e-3)
 

@@ -11,7 +11,7 @@ from kb_pipeline.embedding.answers import shortened, token_counts
 from kb_pipeline.embedding.client import EmbeddingClient, ModelInfo
 from kb_pipeline.embedding.vectors import truncate_and_renormalise
 from kb_pipeline_tests.contract import tiny_model
-from kb_pipeline_tests.contract.conftest import MODEL, Reference, Server
+from kb_pipeline_tests.contract.conftest import Reference, Server
 
 TEXTS = tiny_model.TEXT.read_text(encoding="utf-8").splitlines()
 TOO_LONG = " ".join(TEXTS * 4)
@@ -38,14 +38,14 @@ def test_a_text_has_the_same_vector_alone_and_in_a_batch(client: EmbeddingClient
 
 
 def test_the_server_appends_the_end_token_and_counts_it(server: Server, reference: Reference) -> None:
-    status, answer = server.post({"model": MODEL, "input": TEXTS[0]})
+    status, answer = server.post({"model": server.model, "input": TEXTS[0]})
     ids = reference.token_ids(TEXTS[0])
     assert status == 200
-    assert ids[-1] == reference.tokenizer.convert_tokens_to_ids(tiny_model.END)
+    assert ids[-1] == reference.end
     assert answer["usage"]["prompt_tokens"] == len(ids)
     [vector] = vectors_of(answer)
     assert vector @ reference.embed_ids(ids) > 0.9999
-    assert vector @ reference.embed_ids(ids[:-1]) < 0.99
+    assert vector @ reference.embed_ids(ids[:-1]) < 0.999
 
 
 def test_a_query_carries_its_instruction(client: EmbeddingClient, reference: Reference) -> None:
@@ -58,16 +58,16 @@ def test_a_query_carries_its_instruction(client: EmbeddingClient, reference: Ref
 
 @pytest.mark.parametrize("dimension", [8, 32, 64])
 def test_dimensions_are_our_truncate_and_renormalise(server: Server, dimension: int) -> None:
-    _, whole = server.post({"model": MODEL, "input": TEXTS})
-    status, short = server.post({"model": MODEL, "input": TEXTS, "dimensions": dimension})
+    _, whole = server.post({"model": server.model, "input": TEXTS})
+    status, short = server.post({"model": server.model, "input": TEXTS, "dimensions": dimension})
     assert status == 200
     expected = truncate_and_renormalise(vectors_of(whole), dimension)
     np.testing.assert_allclose(vectors_of(short), expected, atol=1e-5)
 
 
 def test_base64_is_little_endian_float32(server: Server) -> None:
-    _, numbers = server.post({"model": MODEL, "input": TEXTS[:2], "encoding_format": "float"})
-    status, encoded = server.post({"model": MODEL, "input": TEXTS[:2], "encoding_format": "base64"})
+    _, numbers = server.post({"model": server.model, "input": TEXTS[:2], "encoding_format": "float"})
+    status, encoded = server.post({"model": server.model, "input": TEXTS[:2], "encoding_format": "base64"})
     assert status == 200
     for item, expected in zip(encoded["data"], vectors_of(numbers), strict=True):
         row = np.frombuffer(base64.b64decode(item["embedding"]), dtype="<f4")
@@ -82,14 +82,14 @@ def test_base64_is_little_endian_float32(server: Server) -> None:
     [
         ({"dimensions": 0}, "must be greater than 0"),
         ({"dimensions": -1}, "must be greater than 0"),
-        ({"dimensions": 128}, "greater than max embedding dimension"),
-        ({"dimensions": 17}, "only supports [8, 16, 32, 64, 128]"),
+        ({"dimensions": 512}, "greater than max embedding dimension"),
+        ({"dimensions": 17}, "only supports [8, 16, 32, 64, 512]"),
         ({"input": ""}, "cannot be empty"),
         ({"input": "  \n"}, "cannot be empty"),
         ({"input": []}, "cannot be empty"),
         ({"input": [TEXTS[0], " "]}, "index 1 cannot be empty"),
-        ({"input": TOO_LONG}, "longer than the model's context length (512 tokens)"),
-        ({"input": [TEXTS[0], TOO_LONG]}, "longer than the model's context length (512 tokens)"),
+        ({"input": TOO_LONG}, "longer than the model's context length ({context} tokens)"),
+        ({"input": [TEXTS[0], TOO_LONG]}, "longer than the model's context length ({context} tokens)"),
         ({"encoding_format": "int8"}, "either 'float' or 'base64'"),
     ],
     ids=[
@@ -107,9 +107,9 @@ def test_base64_is_little_endian_float32(server: Server) -> None:
     ],
 )
 def test_bad_input_is_refused_as_a_whole(server: Server, fields: dict, words: str) -> None:
-    status, answer = server.post({"model": MODEL, "input": TEXTS[0], **fields})
+    status, answer = server.post({"model": server.model, "input": TEXTS[0], **fields})
     assert status == 400
-    assert words in answer["message"]
+    assert words.format(context=server.context) in answer["message"]
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ def test_what_is_no_request_is_refused(server: Server, body: bytes) -> None:
 
 
 def test_the_limit_is_one_token_below_the_context(server: Server, reference: Reference) -> None:
-    limit = tiny_model.CONTEXT - 1
-    words = "a" + " a" * (limit - 2)
+    limit = server.context - 1
+    words = "a" + " a" * (limit - server.special_tokens - 1)
     assert len(reference.token_ids(words)) == limit
-    assert server.post({"model": MODEL, "input": words})[0] == 200
-    status, answer = server.post({"model": MODEL, "input": words + " a"})
+    assert server.post({"model": server.model, "input": words})[0] == 200
+    status, answer = server.post({"model": server.model, "input": words + " a"})
     assert status == 400
-    assert token_counts(answer["message"]) == (tiny_model.CONTEXT, tiny_model.CONTEXT)
+    assert token_counts(answer["message"]) == (server.context, server.context)
 
 
 def test_the_model_field_is_not_checked(server: Server) -> None:
@@ -146,14 +146,14 @@ def test_health_and_server_info(server: Server) -> None:
 def test_models_name_the_context(server: Server) -> None:
     _, body = server.get("/v1/models")
     [card] = json.loads(body)["data"]
-    assert (card["id"], card["max_model_len"]) == (MODEL, tiny_model.CONTEXT)
+    assert (card["id"], card["max_model_len"]) == (server.model, server.context)
 
 
 # How our client takes all that
 
 
-def test_probe_reports_model_dimension_and_limit(client: EmbeddingClient) -> None:
-    assert client.probe() == ModelInfo(MODEL, tiny_model.DIMENSION, tiny_model.CONTEXT)
+def test_probe_reports_model_dimension_and_limit(client: EmbeddingClient, server: Server) -> None:
+    assert client.probe() == ModelInfo(server.model, server.dimension, server.context)
 
 
 def test_a_text_too_long_is_cut_and_keeps_its_end_token(
@@ -165,10 +165,10 @@ def test_a_text_too_long_is_cut_and_keeps_its_end_token(
 
     text, status = TOO_LONG, 400
     while status == 400:
-        status, answer = server.post({"model": MODEL, "input": text})
+        status, answer = server.post({"model": server.model, "input": text})
         text = shortened(text, answer["message"]) if status == 400 else text
     ids = reference.token_ids(text)
-    assert 0.7 * tiny_model.CONTEXT < len(ids) < tiny_model.CONTEXT
+    assert 0.7 * server.context < len(ids) < server.context
     np.testing.assert_allclose(result.vectors[1], reference.embed_ids(ids), atol=1e-4)
 
 

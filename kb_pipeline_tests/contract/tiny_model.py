@@ -9,10 +9,12 @@ end token by itself. Random weights embed badly and repeatably, which is all tha
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 END = "<|endoftext|>"
 DIMENSION = 64
@@ -22,6 +24,9 @@ TEXT = Path(__file__).with_name("text.txt")
 
 def write(folder: Path, seed: int = 0) -> None:
     """Write tokenizer, weights and the three sentence-transformers files into `folder`."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
     tokenizer = _tokenizer(TEXT.read_text(encoding="utf-8").splitlines())
     tokenizer.save_pretrained(folder)
     torch.manual_seed(seed)
@@ -50,7 +55,9 @@ def write(folder: Path, seed: int = 0) -> None:
     _write_modules(folder)
 
 
-def _tokenizer(lines: list[str]) -> PreTrainedTokenizerFast:
+def _tokenizer(lines: list[str]) -> "PreTrainedTokenizerFast":
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

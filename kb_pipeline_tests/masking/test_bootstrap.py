@@ -1,4 +1,4 @@
-"""Masking loads Presidio and no model library, and leaves those importable."""
+"""Masking loads Presidio and no model library, and leaves importable what it hid meanwhile."""
 
 import subprocess
 import sys
@@ -13,9 +13,9 @@ masked, counts = mask_text("mail someone@example.com", MaskingPolicy({"EMAIL_ADD
 assert counts == {"EMAIL_ADDRESS": 1}, counts
 assert "presidio_analyzer" in sys.modules
 assert "torch" not in sys.modules and "transformers" not in sys.modules
-import torch
+import huggingface_hub
 
-assert torch.ones(1).sum() == 1
+assert huggingface_hub.__version__
 """
 
 

@@ -25,6 +25,9 @@ from kb_pipeline.store.objects.artifacts import records_to_table, write_table
 from kb_pipeline.store.objects.object_store import ObjectStore, ObjectStoreConfig
 from kb_pipeline_tests.masking.models.tiny_models import NAMES, SENTENCES, teach_bert, teach_spacy
 from kb_pipeline_tests.masking.synthetic import KEY, MOBILE, POLICY, policy
+from kb_pipeline_tests.support.extras import needs_models
+
+pytestmark = needs_models
 
 Library = Literal["spacy", "transformers"]
 Models = dict[Language, NamedEntityModel]
