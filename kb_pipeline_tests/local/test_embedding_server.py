@@ -20,6 +20,7 @@ from kb_pipeline.local.embedding_api import Matryoshka, matryoshka_of
 from kb_pipeline.local.embedding_model import find_model
 from kb_pipeline.settings import DEFAULT_MODEL
 from kb_pipeline_tests.contract.conftest import Server, local_server
+from kb_pipeline_tests.support.extras import needs_models
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_the_server_stays_under_the_memory_promised(server: Server, client: Embe
         for c in child.net_connections()
         if c.laddr and c.laddr.port == port
     }
-    assert process.memory_info().rss < 900 * 2**20
+    assert process.memory_info().rss < 300 * 2**20
 
 
 # Declining to start
@@ -96,6 +97,7 @@ def start(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@needs_models
 def test_a_model_whose_weights_are_not_here_is_named_with_the_remedy() -> None:
     ended = start("--model", "Qwen/Qwen3-Embedding-0.6B-absent")
     assert ended.returncode == 3
@@ -141,6 +143,19 @@ def test_dimensions_that_are_no_numbers_are_refused(option: str) -> None:
         matryoshka_of("m", option)
 
 
-def test_starting_up_imports_no_torch_before_it_is_needed() -> None:
-    code = "import sys, kb_pipeline.local.embedding_server as s; sys.exit('torch' in sys.modules)"
+def test_minilm_is_loaded_and_embeds_without_torch() -> None:
+    code = (
+        "import sys; from kb_pipeline.local.embedding_model import load_model;"
+        "assert load_model('all-MiniLM-L6-v2', None).embed(['a']).shape == (1, 384);"
+        "sys.exit(bool({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_another_model_without_the_extra_is_refused_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding_model, "_TORCH", ("no_such_package",))
+    embedding_model.check_packages(DEFAULT_MODEL, None)
+    with pytest.raises(MissingExtra, match=r"no_such_package.*kb-pipeline\[models\].*make models"):
+        embedding_model.check_packages("Qwen/Qwen3-Embedding-0.6B", None)
+    with pytest.raises(MissingExtra, match="make models"):
+        embedding_model.check_packages(DEFAULT_MODEL, Path("another copy"))
