@@ -153,7 +153,7 @@ def test_without_transformers_the_extra_is_named(
     folders: dict[tuple[str, str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(MissingExtra, match=r"kb_pipeline\[local\]"):
+    with pytest.raises(MissingExtra, match=r"kb-pipeline\[models\]"):
         libraries.load.__wrapped__("transformers", folders["transformers", "zh"])
 
 
