@@ -60,5 +60,5 @@ def _footer(paragraph: Any, markup: Markup) -> None:
     paragraph.add_run(f"{markup.fields.get('footer', '')}  {before}")
     field = OxmlElement("w:fldSimple")
     field.set(qn("w:instr"), "PAGE")
-    paragraph._p.append(field)
+    paragraph._p.append(field)  # python-docx has no fields of its own, and no public name for a paragraph's XML
     paragraph.add_run(after)

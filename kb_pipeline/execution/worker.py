@@ -200,7 +200,9 @@ def _say_nothing() -> None:
 def _end_with_the_run() -> None:
     """A run that is killed leaves no worker, however deep in a parser: the fork server ends when nobody holds its pipe
     any more, and its end kills its children (prctl(2))."""
-    os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined] # else we would hold the pipe
+    # A worker inherits the pipe and would hold it. multiprocessing names it nowhere in public: a worker's own
+    # parent_sentinel is another one.
+    os.close(forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)

@@ -93,7 +93,7 @@ def _told(shape: Any, number: int, pictures: Pictures) -> Iterator[Element]:
         except (KeyError, ValueError, AttributeError):  # linked, or lost
             return
         yield from (Element(text, "image_text", page=number) for text in pictures.paragraphs(data))
-    elif isinstance(shape, GraphicFrame) and (named := shape._element.xpath(_DIAGRAM_DATA)):
+    elif isinstance(shape, GraphicFrame) and (named := shape.element.xpath(_DIAGRAM_DATA)):
         texts = diagram_texts(shape.part.related_part(named).blob)
         yield from (Element(text, "paragraph", page=number) for text in texts)
     elif shape.shape_type == MSO_SHAPE_TYPE.EMBEDDED_OLE_OBJECT:

@@ -79,6 +79,8 @@ def _merged(data: bytes, sheet: Any) -> Iterator[tuple[int, int, int]]:
     """First row and column, and last row of each merged cell, from 0: openpyxl leaves them out when it reads row by
     row, as they come after the rows."""
     tail = b""
+    # Which part a sheet is read from is private. The public `merged_cells` exists only where openpyxl reads a workbook
+    # whole, with fifty times its size in memory.
     with zipfile.ZipFile(io.BytesIO(data)) as package, package.open(sheet._worksheet_path) as part:
         while chunk := part.read(_CHUNK):
             text = tail + chunk
