@@ -171,11 +171,12 @@ def test_a_document_is_not_blamed_for_fork_servers_that_die_again_and_again() ->
 
 
 def servers_at_work(seconds: float = 2.0) -> list[psutil.Process]:
-    """This process's fork servers that have had a worker for so long."""
+    """This process's fork servers that have had a worker for so long. PostgreSQL is a child of tests with children too."""
     since, found = time.time() - seconds, []
     for server in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):  # it ended, or its worker did, since it was listed
-            found += [server] if any(worker.create_time() < since for worker in server.children()) else []
+            if "forkserver" in " ".join(server.cmdline()):
+                found += [server] if any(worker.create_time() < since for worker in server.children()) else []
     return found
 
 

@@ -80,13 +80,15 @@ def test_requests_at_the_same_time_do_not_disturb_each_other(server: Server) -> 
 def test_the_server_stays_under_the_memory_promised(server: Server, client: EmbeddingClient) -> None:
     client.embed(["a sentence of some length " * 8] * 32)
     port = int(server.url.rpartition(":")[2])
-    [process] = {
-        child
-        for child in psutil.Process().children()
-        for c in child.net_connections()
-        if c.laddr and c.laddr.port == port
-    }
+    [process] = [child for child in psutil.Process().children() if listens_on(child, port)]
     assert process.memory_info().rss < 300 * 2**20
+
+
+def listens_on(process: psutil.Process, port: int) -> bool:
+    try:
+        return any(c.laddr and c.laddr.port == port for c in process.net_connections())
+    except psutil.AccessDenied:  # PostgreSQL, which runs under another account or cannot be looked into
+        return False
 
 
 # Declining to start
