@@ -171,7 +171,7 @@ def test_a_document_is_not_blamed_for_fork_servers_that_die_again_and_again() ->
 
 
 def servers_at_work(seconds: float = 2.0) -> list[psutil.Process]:
-    """This process's fork servers that have had a worker for so long. PostgreSQL is a child of tests with children too."""
+    """This process's fork servers that have had a worker for so long. PostgreSQL is a child with children too."""
     since, found = time.time() - seconds, []
     for server in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):  # it ended, or its worker did, since it was listed
