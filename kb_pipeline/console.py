@@ -61,16 +61,26 @@ def table(
     `extra` are left out unless `wide`: such a table takes the width that it needs, whatever the terminal's.
     """
     shown = [number for number, column in enumerate(columns) if wide or column not in extra]
+    names, cells = [columns[number] for number in shown], [[str(row[number]) for number in shown] for row in rows]
+    drawn = _drawn(title, names, cells, numbers, whole)
+    needed = Measurement.get(out, out.options.update(max_width=MOST_WIDTH), drawn)
+    if wide:
+        drawn.width = needed.maximum if needed.maximum > out.width else None
+    elif needed.minimum > out.width:  # narrower than 80 columns: then ids fold too, for nothing may be cut off
+        drawn = _drawn(title, names, cells, numbers, ())
+    out.print(drawn, crop=False)
+
+
+def _drawn(
+    title: str, names: Sequence[str], cells: Sequence[Sequence[str]], numbers: Sequence[str], whole: Sequence[str]
+) -> Table:
     drawn = Table(title=title or None, title_justify="left", header_style="bold", title_style="bold", **_PLAIN)
-    for name in (columns[number] for number in shown):
+    for name in names:
         justify: Literal["left", "right"] = "right" if name in numbers else "left"
         drawn.add_column(name, justify=justify, overflow="fold", no_wrap=name in whole)
-    for row in rows:
-        drawn.add_row(*(Text(str(row[number])) for number in shown))
-    if wide:
-        wanted = Measurement.get(out, out.options.update(max_width=MOST_WIDTH), drawn).maximum
-        drawn.width = wanted if wanted > out.width else None
-    out.print(drawn, crop=False)
+    for row in cells:
+        drawn.add_row(*map(Text, row))
+    return drawn
 
 
 # Rules between columns would take a third of a narrow line.

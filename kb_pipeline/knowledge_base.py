@@ -158,11 +158,10 @@ class KnowledgeBase:
         return querying.history(self.settings, document, source)
 
     def quarantine(self, source: str | None = None) -> list[Quarantined]:
-        """Documents in quarantine, the newest first."""
-        from kb_pipeline.store.views import overview
+        """Documents in quarantine, the newest first. Raises NotFound for a source system that is not there."""
+        from kb_pipeline.operations import quarantine
 
-        with connected(self.settings) as connection:
-            return overview.quarantined(connection, source)
+        return quarantine.listed(self.settings, source)
 
     def quarantined(self, document: str, source: str | None = None) -> QuarantineReport:
         """Everything about one document in quarantine."""

@@ -7,7 +7,10 @@ Exit codes: 0 done (documents may be in quarantine) · 1 a check found something
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -15,7 +18,7 @@ from kb_pipeline import console
 from kb_pipeline.cli import developing, erasing, looking, masking, operating, remembering, running
 from kb_pipeline.cli.helping import explain
 from kb_pipeline.core.collector import collect_seldom
-from kb_pipeline.core.errors import KbError, defect
+from kb_pipeline.core.errors import DiskFull, KbError, defect
 from kb_pipeline.knowledge_base import KnowledgeBase
 
 
@@ -75,8 +78,19 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            _end_with_defect(error, as_json=as_json, debug=debug)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to print has nowhere to go
+        full = DiskFull("No space is left where the output goes.", "Make room there, then ask again.")
+        console.show_error(full, as_json=False, debug=debug)
+        sys.exit(full.exit_code)
     except Exception as error:  # noqa: BLE001
-        # The last resort: shown without a message that might quote a document.
-        console.show_error(defect(error), as_json=as_json, debug=debug)
-        sys.exit(1)
+        _end_with_defect(error, as_json=as_json, debug=debug)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end_with_defect(error: Exception, *, as_json: bool, debug: bool) -> NoReturn:
+    """The last resort: shown without a message that might quote a document."""
+    console.show_error(defect(error), as_json=as_json, debug=debug)
+    sys.exit(1)

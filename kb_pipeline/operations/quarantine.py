@@ -13,6 +13,7 @@ from kb_pipeline.settings import Settings
 if TYPE_CHECKING:
     from kb_pipeline.store.views.finding import Found
     from kb_pipeline.store.views.history import QuarantinedDocument
+    from kb_pipeline.store.views.overview import Quarantined
 
 REMEDIES: Mapping[str, str] = {
     "UnsupportedFormat": "Save it in a format that is read, or leave it: nothing else waits for it.",
@@ -31,15 +32,28 @@ REMEDIES: Mapping[str, str] = {
 }
 
 
+def listed(settings: Settings, source: str | None = None) -> list[Quarantined]:
+    """Documents in quarantine, the newest first; of one source or of all. Raises NotFound."""
+    from kb_pipeline.store.views import overview
+
+    _refuse_unknown(settings, source)
+    with connected(settings) as connection:
+        return overview.quarantined(connection, source)
+
+
+def _refuse_unknown(settings: Settings, source: str | None) -> None:
+    known = known_sources(settings)
+    if source is not None and source not in known:
+        raise no_such_source(source, known)
+
+
 def retry(settings: Settings, documents: Sequence[str] | None = None, source: str | None = None) -> int:
     """Let the next sync try again what is in quarantine: `documents` by id, its beginning, or name, or all; of one
     source or of any. Returns how many. Raises NotFound, before anything is marked, for one that is not there."""
     from kb_pipeline.store.views import overview
     from kb_pipeline.store.views.finding import find_document
 
-    known = known_sources(settings)
-    if source is not None and source not in known:
-        raise no_such_source(source, known)
+    _refuse_unknown(settings, source)
     with connected(settings) as connection:
         if documents is None:
             return overview.retry(connection, None, source)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -40,7 +40,10 @@ def load_settings(
     named, path = _named(environ, config), settings_path(environ, config)
     if named and not named.is_file():
         raise SettingsError(f"KB_CONFIG names {named}, and there is no such file.", "Correct KB_CONFIG or unset it.")
+    if not path.is_file() and (path.exists() or path.is_symlink()):
+        raise SettingsError(f"{path} is not a file that can be read.", "Put the settings file there, or remove it.")
     raw = _read_yaml(path) if path.is_file() else {}
+    _refuse_other_encodings(environ)
     _refuse_environment_only(raw, path)
     origin = _overlay(raw, environ)
     raw["home"] = (home or Path(environ.get("KB_HOME") or ".kb")).absolute()
@@ -81,9 +84,28 @@ def _pseudonym_key(written: str | None) -> PseudonymKey | None:
         raise SettingsError(f"KB_PSEUDONYM_KEY {error}.", "docs/privacy.md says how to make one.") from None
 
 
+class _NameTwiceError(yaml.YAMLError):
+    """A name that stands twice in one mapping."""
+
+
+class _EachNameOnce(yaml.SafeLoader):
+    """YAML lets the last of two equal names win without a word: a masking policy could be lost so."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise _NameTwiceError(f"{key.value} is set twice, again in line {key.start_mark.line + 1}")
+            if isinstance(key.value, str) and key.value != "<<":
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, object]:
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _EachNameOnce)  # noqa: S506 - a SafeLoader
+    except _NameTwiceError as error:
+        raise SettingsError(f"{path}: {error}.", "Remove one of the two.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
@@ -93,6 +115,16 @@ def _read_yaml(path: Path) -> dict[str, object]:
     if not isinstance(raw, dict):
         raise SettingsError(f"{path} must hold settings by name.", "See the commented kb.yaml of the project.")
     return raw
+
+
+def _refuse_other_encodings(environ: Mapping[str, str]) -> None:
+    """Bytes that are not UTF-8 reach Python as halves of characters, which no library sends on."""
+    for name, value in environ.items():
+        if name.startswith(("KB_", "AWS_")) and name not in ("KB_HOME", "KB_CONFIG"):
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise SettingsError(f"{name} holds bytes that are not UTF-8.", f"Correct {name}.") from None
 
 
 def _refuse_environment_only(raw: dict[str, object], path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from kb_pipeline import cli
 from kb_pipeline.cli import kb
 from kb_pipeline.pipeline.reports import IngestReport, SyncReport, no_stages
 from kb_pipeline.sources.mirror import MirrorReport
+from kb_pipeline_tests.e2e.workspace import KB
 
 BRAKE = {"gone": 28, "live": 31}
 
@@ -138,3 +140,10 @@ def test_an_ingest_that_could_not_read_something_names_it_and_ends_with_1(
     ]
     if as_json:
         assert json.loads(done.stdout.splitlines()[0])["mirror"]["failed"] == failed
+
+
+def test_a_full_disk_behind_the_output_is_said_and_has_its_exit_code() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([str(KB), "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr.count("Traceback")) == (4, 0)
+    assert "No space is left" in ended.stderr

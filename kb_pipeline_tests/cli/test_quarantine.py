@@ -43,3 +43,10 @@ def test_what_is_in_quarantine_is_named_and_retried_by_name_or_not_at_all() -> N
     assert isinstance(run("quarantine", "retry", "--source", "nope").exception, NotFound)
     assert json.loads(run("quarantine", "list", "--json").stdout)["quarantined"] == [found], "nothing was marked"
     assert json.loads(run("quarantine", "retry", "large minutes.txt", "--json").stdout) == {"retried": 1}
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_quarantine_of_a_source_that_is_not_there_is_no_empty_one() -> None:
+    error = run("quarantine", "list", "--source", "nope").exception
+    assert isinstance(error, NotFound)
+    assert "no source system nope" in str(error)

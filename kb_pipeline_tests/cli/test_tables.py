@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 
 from kb_pipeline import console
 from kb_pipeline.auditing.report import AuditReport, Leak, Place
@@ -107,6 +109,20 @@ def test_a_table_fits_80_columns_and_cuts_nothing_off(paper: io.StringIO, name: 
     assert [line for line in drawn if cell_len(line) > 80] == []
     assert "…" not in paper.getvalue()
     assert [part for part in whole if part not in paper.getvalue()] == []
+
+
+@pytest.mark.parametrize("name", ["plan", "history", "quarantine list"])
+def test_a_narrower_table_folds_even_ids_and_cuts_nothing_off(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    show, _ = SHOWN[name]
+    printed = {}
+    for width in (40, 200):
+        paper = io.StringIO()
+        monkeypatch.setattr(console, "out", Console(file=paper, width=width))
+        show(False)
+        assert [line for line in lines(paper) if "─" in line and cell_len(line) > width] == []
+        printed[width] = Counter(paper.getvalue().replace("─", ""))
+        del printed[width][" "], printed[width]["\n"]
+    assert printed[40] == printed[200]
 
 
 @pytest.mark.parametrize("name", ["sources", "spaces", "plan", "history", "quarantine list", "verify"])

@@ -102,6 +102,36 @@ def test_what_is_no_yaml_is_named_as_such(load, tmp_path: Path, text: str | byte
     assert str(tmp_path / "kb.yaml") in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sources:\n  hr:\n    masking: {PERSON: mask}\n  hr:\n    masking: {PERSON: keep}\n",
+        "limits: {seconds: 1}\nlimits: {seconds: 2}\n",
+    ],
+    ids=["a source", "a section"],
+)
+def test_a_name_that_stands_twice_is_refused(load, text: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(SettingsError, match=r"(hr|limits) is set twice, again in line [24]"):
+        load(text)
+
+
+def test_a_settings_file_that_is_none_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kb.yaml").symlink_to(tmp_path / "nowhere.yaml")
+    with pytest.raises(SettingsError, match=r"kb\.yaml is not a file"):
+        load_settings({})
+    (tmp_path / "kb.yaml").unlink()
+    (tmp_path / "kb.yaml").mkdir()
+    with pytest.raises(SettingsError, match=r"kb\.yaml is not a file"):
+        load_settings({})
+
+
+def test_a_variable_that_is_not_utf_8_is_named_and_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="KB_DATABASE_DSN holds bytes") as caught:
+        load_settings({"KB_DATABASE_DSN": "postgresql://u:ge\udcffheim@h/kb"}, home=tmp_path)
+    assert "heim" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["just text", "- a\n- b", "3"])
 def test_what_is_no_mapping_is_named_as_such(load, text: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(SettingsError, match="must hold settings by name"):

@@ -19,12 +19,13 @@ from dagster import (
 from pydantic import Field
 
 from kb_pipeline.core.contracts import StageName
-from kb_pipeline.core.errors import KbError
+from kb_pipeline.core.errors import KbError, NotFound
 from kb_pipeline.defs.assets import checks, metadata
-from kb_pipeline.defs.assets.partitions import source_systems
+from kb_pipeline.defs.assets.partitions import SOURCE_SYSTEMS, source_systems
 from kb_pipeline.defs.resources import KnowledgeBaseResource
 from kb_pipeline.defs.tags import COMMAND_LINE, KEYS_ONLY, LAUNCHED_BY
 from kb_pipeline.pipeline.catalogue import stage_versions
+from kb_pipeline.pipeline.opening import no_such_source
 from kb_pipeline.pipeline.runner import StageReport
 from kb_pipeline.pipeline.sampling import sample
 from kb_pipeline.pipeline.source_run import SourceRun, run_one, source_run
@@ -88,8 +89,9 @@ def _materialize(
     context: AssetExecutionContext, name: str, settings: Settings, check: Check | None, **observing: bool
 ) -> MaterializeResult:  # type: ignore[type-arg]
     """Make the asset's stage complete for the partition, and say what was done."""
-    stage, source = STAGE_OF_ASSET[name], context.partition_key
+    stage = STAGE_OF_ASSET[name]
     try:
+        source = _source_system(context)
         with source_run(settings, source, context.run.run_id, last=_is_last(context, name)) as run:
             report = run_one(run, stage, **observing)
             passages = sample(run, report) if stage in metadata.SAMPLED else []
@@ -110,6 +112,18 @@ def _materialize(
             metadata={"error": type(error).__name__, "remedy": MetadataValue.text(error.remedy)},
             allow_retries=False,
         ) from error
+
+
+def _source_system(context: AssetExecutionContext) -> str:
+    """The run's partition, one that Dagster's books have. The launchpad and GraphQL take any text for one, and whatever
+    the ledger is asked to work on it knows from then on. Raises NotFound."""
+    known = context.instance.get_dynamic_partitions(SOURCE_SYSTEMS)
+    if not context.has_partition_key:
+        raise NotFound("The run names no source system.", f"Choose a partition: {', '.join(known) or 'none is there'}.")
+    source: str = context.partition_key
+    if source not in known:
+        raise no_such_source(source, known)
+    return source
 
 
 def _data_version(context: AssetExecutionContext, report: StageReport) -> DataVersion:

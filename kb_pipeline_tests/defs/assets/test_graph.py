@@ -8,12 +8,14 @@ import pytest
 from dagster import AssetsDefinition, Definitions, asset
 
 from kb_pipeline.defs.assets.graph import ALL_ASSETS, STAGE_OF_ASSET
+from kb_pipeline.defs.automation.dagster_runs import PARTITION
 from kb_pipeline.defs.jobs import SYNC, sync_job
-from kb_pipeline.defs.resources import KnowledgeBaseResource
+from kb_pipeline.defs.resources import GivenSettings, KnowledgeBaseResource
 from kb_pipeline.pipeline.catalogue import catalogue, stage_versions
 from kb_pipeline.settings import Settings
 from kb_pipeline.store.database import Connection
 from kb_pipeline.store.published.spaces import ensure_space
+from kb_pipeline_tests.defs.conftest import Base
 
 
 def test_a_sync_is_the_six_assets_whatever_comes_to_stand_beside_them() -> None:
@@ -50,3 +52,16 @@ def test_the_table_named_has_the_columns_named(connection: Connection) -> None:
         (view, schema),
     )
     assert rows.fetchall() == [(c.name, c.type) for c in metadata["dagster/column_schema"].schema.columns]
+
+
+@pytest.mark.parametrize("partition", ["typo", "../../etc", "", None])
+def test_a_run_of_no_source_system_leaves_nothing_in_the_ledger(base: Base, partition: str | None) -> None:
+    """As the launchpad and GraphQL start one: the partition is a tag, and any text will do."""
+    resources = {"knowledge_base": GivenSettings(base.settings)}
+    job = Definitions(assets=ALL_ASSETS, jobs=[sync_job], resources=resources).resolve_job_def(SYNC)
+    tags = {} if partition is None else {PARTITION: partition}
+    ended = job.execute_in_process(instance=base.instance, tags=tags, raise_on_error=False)
+    assert not ended.success
+    with base.connect() as connection:
+        assert connection.execute("SELECT source_system FROM kb.source").fetchall() == []
+        assert connection.execute("SELECT source_system FROM kb.source_lease").fetchall() == []
