@@ -11,7 +11,7 @@ import psutil
 from benchmarks.result import Result
 from kb_pipeline.knowledge_base import KnowledgeBase
 
-GOAL_MB = 1200.0
+GOAL_MB = 350.0
 
 
 def run() -> list[Result]:
