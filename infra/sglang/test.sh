@@ -9,7 +9,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-python=${PYTHON:-$root/.venv/bin/python}
+python=$root/.venv/bin/python  # not $PYTHON, which make hands on: that is the one that .venv was made with
 environment=$root/.venv-sglang
 requirements=$here/cpu/requirements.txt
 ready_within=${SGLANG_READY_SECONDS:-400}
